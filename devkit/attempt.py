@@ -1,0 +1,185 @@
+"""One run on an engine, from the claim of its folder to its outcome, whatever goes wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from devkit.diagnosis import NOT_EXECUTABLE, NOT_FOUND, Diagnosis, explain
+from devkit.engines.base import Container, ContainerSpec, Engine, Image, StartRefused
+from devkit.errors import DevkitError
+from devkit.finishing import Ending, finish
+from devkit.index import Kind
+from devkit.job import MetricDefinition, Outcome, Status
+from devkit.logs import LogPump, LogRecord
+from devkit.progress import Observer
+from devkit.signals import Terminated
+from devkit.store import Run, Store, store_errors
+
+# Ctrl-C wants out: a program that ignores SIGTERM gets this long, as with `docker stop`.
+INTERRUPT_GRACE_S = 10.0
+
+# One container a run, and the host name it has there.
+HOST = "algo-1"
+
+
+class Attempt:
+    """A claimed run whose container is started, followed, and in any case finished.
+
+    Args:
+        kind: Job or server.
+        name: Its name.
+        image: What it runs.
+        request: What was asked for, for ``run.json``.
+        metrics: What to look for in its log.
+        grace_s: Seconds between SIGTERM and SIGKILL, as SageMaker has it.
+        engine: Runs the container.
+        store: Keeps the run.
+        observer: Is told of everything.
+
+    Raises:
+        StoreError: There is such a run already, or the store is not writable.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        image: Image,
+        request: Mapping[str, Any],
+        metrics: Iterable[MetricDefinition] = (),
+        grace_s: float,
+        engine: Engine,
+        store: Store,
+        observer: Observer,
+    ) -> None:
+        self.observer, self._engine, self._store = observer, engine, store
+        self._grace_s = grace_s
+        self._started = datetime.now(timezone.utc)
+        self._claim = store.claim(
+            kind,
+            name,
+            {
+                "engine": engine.name,
+                "image": image.reference,
+                "image_id": image.id,
+                "started": self._started.isoformat(),
+                **request,
+            },
+        )
+        self.run = self._claim.run
+        self._record = LogRecord(self.run, HOST, metrics)
+        self._log: LogPump | None = None
+
+    @property
+    def container_name(self) -> str:
+        """The name of the run's container, unique on the machine."""
+        return container_name(self._store, self.run)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What tells people whose container it is."""
+        return {
+            "devkit.store": str(self._store.root),
+            f"devkit.{self.run.kind}": self.run.name,
+            "devkit.pid": str(os.getpid()),
+        }
+
+    def start(self, spec: ContainerSpec) -> tuple[Container, LogPump]:
+        """Start the container and follow its output."""
+        with store_errors(self._store.root):
+            spec.run_folder.mkdir(parents=True)
+        container = self._engine.start(spec)
+        self._log = LogPump(container, self._record, self.observer)
+        return container, self._log
+
+    def finish(self, container: Container | None, ending: Ending | None) -> Outcome:
+        """Collect what the ended container left, record the outcome, give up the claim."""
+        outcome = finish(
+            self.run,
+            container,
+            log=self._log or self._record,
+            started=self._started,
+            ending=ending,
+            store=self._store,
+        )
+        self._claim.release(finished=True)
+        return outcome
+
+    def unwind(self, error: BaseException, *, in_service: bool = False) -> None:
+        """End what runs and record how it ended, after ``error``; raises nothing of its own.
+
+        What cannot be finished now is left to the next command. A server ``in_service`` is stopped
+        in good order: what went wrong is its user's.
+        """
+        try:
+            container = self._engine.reopen(self.container_name, engine_notes(self.run))
+            if container is not None:
+                self.stop(container, self._grace_after(error, in_service))
+            self.finish(container, Ending(Status.STOPPED) if in_service else _ending_after(error))
+        except BaseException as second:  # the first error is the one to tell
+            why = str(second).splitlines()[0] if str(second) else type(second).__name__
+            self.observer.note(
+                f"{self.run.kind} {self.run.name} could not be finished ({why}): "
+                "the next devkit command does that"
+            )
+            self._claim.release(finished=False)
+
+    def stop(self, container: Container, grace_s: float) -> None:
+        """SIGTERM, then SIGKILL after the grace; a Ctrl-C meanwhile kills at once."""
+        if container.exit_code() is not None:
+            return
+        self.observer.note(
+            f"stopping {self.run.name}: SIGTERM, SIGKILL after {grace_s:g} s (Ctrl-C: at once)"
+        )
+        try:
+            container.stop(grace_s)
+        except KeyboardInterrupt:
+            container.stop(0)
+
+    def _grace_after(self, error: BaseException, in_service: bool) -> float:
+        if isinstance(error, KeyboardInterrupt) and not isinstance(error, Terminated):
+            return min(self._grace_s, INTERRUPT_GRACE_S)
+        return self._grace_s if in_service or isinstance(error, Terminated) else 0.0
+
+
+def container_name(store: Store, run: Run) -> str:
+    """The name of a run's container: of this store, this run and no other."""
+    digest = hashlib.sha256(str(store.root).encode()).hexdigest()[:8]
+    return f"devkit-{digest}-{run.kind}-{run.name}"
+
+
+def engine_notes(run: Run) -> Path:
+    """The engine's notes on a run's container."""
+    return run.engine_notes / HOST
+
+
+def diagnose(container: Container, program: str) -> Diagnosis | None:
+    """Why an ended container's program could not be executed, where that is what happened."""
+    if container.exit_code() not in (NOT_EXECUTABLE, NOT_FOUND):
+        return None
+    file = container.read_program(program)
+    return None if file is None else explain(program, file)
+
+
+def diagnose_refusal(program: str, refused: StartRefused) -> Diagnosis:
+    """Why a container's program could not be executed at all."""
+    found = explain(program, refused.program)
+    return found or Diagnosis(
+        refused.detail,
+        f"see that {program} can be executed in the image, and its #! line names "
+        "an interpreter that is there",
+    )
+
+
+def _ending_after(error: BaseException) -> Ending:
+    if isinstance(error, KeyboardInterrupt):
+        return Ending(Status.STOPPED)
+    if isinstance(error, DevkitError):
+        return Ending(Status.FAILED, error.message)
+    return Ending(Status.FAILED, f"devkit failed: {type(error).__name__}: {error}")

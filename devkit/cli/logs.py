@@ -1,0 +1,28 @@
+"""devkit logs: print everything a job's or server's container wrote."""
+
+from __future__ import annotations
+
+import argparse
+
+from devkit.cli import options
+from devkit.logs import follow
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its flags."""
+    parser.add_argument("name", help="a job or a server")
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="go on until it ends, as it is written"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print."""
+    store = options.project(arguments).store
+    found = store.find(arguments.name)
+    lines = follow(found, lambda: arguments.follow and store.owner(found) is not None)
+    if arguments.json:
+        arguments.terminal.result({"name": found.name, "lines": list(lines)}, None)
+        return
+    for line in lines:
+        arguments.terminal.result({}, line)

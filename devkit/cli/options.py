@@ -1,0 +1,122 @@
+"""Flags that several commands share, and the project they name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from devkit.errors import ConfigError
+from devkit.project import Project
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """``--engine``."""
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "docker", "process"),
+        help="what runs the image: docker, or plain processes (auto: docker where it answers)",
+    )
+
+
+def add_image(parser: argparse.ArgumentParser) -> None:
+    """``--engine`` and ``--image``."""
+    add_engine(parser)
+    parser.add_argument(
+        "--image",
+        metavar="NAME:TAG",
+        help="run this image instead of the project's own; needs no project (docker engine)",
+    )
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """What a training job takes."""
+    parser.add_argument(
+        "--hyperparameter",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_assignment,
+        help="a hyperparameter, over that of devkit.toml; repeatable",
+    )
+    parser.add_argument(
+        "--channel",
+        metavar="NAME=PATH",
+        action="append",
+        default=[],
+        type=_assignment,
+        help="a channel: a local folder or file, mounted at /opt/ml/input/data/NAME; repeatable",
+    )
+    parser.add_argument(
+        "--max-run", metavar="SECONDS", type=int, help="stop the job after this long"
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """The body of a request."""
+    parser.add_argument(
+        "--data",
+        metavar="TEXT|@FILE|-",
+        help="the request's body: literal text, @FILE, or - for standard input "
+        "(default: [invoke] data of devkit.toml)",
+    )
+    parser.add_argument("--content-type", metavar="TYPE", help="default: application/json")
+
+
+def add_startup_timeout(parser: argparse.ArgumentParser) -> None:
+    """How long a server may take to come up."""
+    parser.add_argument(
+        "--startup-timeout",
+        metavar="SECONDS",
+        type=int,
+        help="how long the ping may take to be good (default: 480, as SageMaker)",
+    )
+
+
+def project(arguments: argparse.Namespace) -> Project:
+    """The project that the flags name, with what they override."""
+    image = getattr(arguments, "image", None)
+    return Project.load(
+        arguments.project,
+        image=image,
+        observer=arguments.terminal,
+        overrides=_overrides(arguments),
+    )
+
+
+def body(data: str) -> bytes:
+    """The body that ``--data`` means.
+
+    Raises:
+        ConfigError: Its file cannot be read.
+    """
+    if data == "-":
+        return sys.stdin.buffer.read()
+    if not data.startswith("@"):
+        return data.encode()
+    try:
+        return Path(data[1:]).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"--data {data}: {error.strerror or error}") from None
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
+    flags = vars(arguments)
+    single = {
+        "project.engine": "engine",
+        "train.max_run_s": "max_run",
+        "serve.startup_timeout_s": "startup_timeout",
+        "invoke.content_type": "content_type",
+    }
+    overrides = {key: flags[flag] for key, flag in single.items() if flags.get(flag) is not None}
+    for table, flag in (("hyperparameters", "hyperparameter"), ("channels", "channel")):
+        for name, value in flags.get(flag) or ():
+            overrides[f"train.{table}.{name}"] = value
+    return overrides
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value

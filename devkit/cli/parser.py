@@ -1,0 +1,69 @@
+"""The parser of the command line, put together from the command modules."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import devkit
+from devkit.cli import build, clean, config, invoke, jobs, logs, run, serve, stop, train
+from devkit.cli.terminal import Terminal, Verbosity
+from devkit.config import process_environment
+
+COMMANDS = (run, build, train, serve, invoke, jobs, logs, stop, clean, config)
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the arguments; ``arguments.terminal`` is where the command reports to."""
+    arguments = make_parser().parse_args(argv)
+    arguments.argv = tuple(sys.argv[1:] if argv is None else argv)
+    people = sys.stderr.isatty() and not process_environment().get("NO_COLOR")
+    arguments.terminal = Terminal(
+        sys.stdout,
+        sys.stderr,
+        verbosity=Verbosity.QUIET if arguments.quiet else Verbosity(1 + min(1, arguments.verbose)),
+        json_output=arguments.json,
+        color=people,
+        live=sys.stderr.isatty(),
+    )
+    return arguments
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="devkit",
+        description="Run a SageMaker bring-your-own image on this machine exactly as SageMaker "
+        "will: build, train, serve, invoke.",
+        epilog="In a project (a folder with devkit.toml), devkit run does the whole loop.",
+    )
+    parser.add_argument("--version", action="version", version=f"devkit {devkit.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    common = _common()
+    for command in COMMANDS:
+        summary = (command.__doc__ or "").splitlines()[0].partition(": ")[2]
+        subparser = commands.add_parser(
+            command.__name__.rpartition(".")[2],
+            help=summary,
+            description=command.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[common],
+        )
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    return parser
+
+
+def _common() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    group = common.add_argument_group("output")
+    group.add_argument(
+        "--json", action="store_true", help="one JSON document on standard output, for machines"
+    )
+    group.add_argument("-v", "--verbose", action="count", default=0, help="say more")
+    group.add_argument("-q", "--quiet", action="store_true", help="say only the result")
+    common.add_argument(
+        "--project", metavar="DIR", help="the folder with devkit.toml (default: here or above)"
+    )
+    return common

@@ -1,0 +1,51 @@
+"""devkit serve: serve a model until Ctrl-C; prints the address once the ping is good."""
+
+from __future__ import annotations
+
+import argparse
+
+from devkit.cli import options
+from devkit.errors import ServingFailed
+from devkit.logs import tail
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its flags."""
+    options.add_image(parser)
+    options.add_startup_timeout(parser)
+    parser.add_argument("--name", help="the server's name (default: made up)")
+    parser.add_argument(
+        "--model", metavar="JOB|FILE", help="whose model (default: the newest completed job's)"
+    )
+    parser.add_argument(
+        "--port", type=int, help="on 127.0.0.1; 0 takes a free one (default: [serve] port, 8080)"
+    )
+    parser.add_argument(
+        "--detach", action="store_true", help="leave it running, and return once the ping is good"
+    )
+    parser.add_argument("--report-to", type=int, metavar="FD", help=argparse.SUPPRESS)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serve."""
+    from devkit import background  # noqa: PLC0415 - subprocess is slow to import
+
+    if arguments.detach:
+        document = background.start_server(arguments.argv, options.project(arguments))
+        arguments.terminal.result(document, document["url"])
+        return
+    with (
+        background.reporting(arguments.report_to) as report,
+        options.project(arguments).serve(
+            name=arguments.name, model=arguments.model, port=arguments.port
+        ) as server,
+    ):
+        document = {"server": server.name, "url": server.url}
+        report(document)
+        arguments.terminal.result(document, server.url)
+        exit_code = server.wait()
+        raise ServingFailed(
+            f"server {server.name} ended by itself, with exit code {exit_code}",
+            log_tail=tail(server.run),
+            remedy=f"the whole log: devkit logs {server.name}",
+        )

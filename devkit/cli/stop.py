@@ -1,0 +1,31 @@
+"""devkit stop: stop jobs and servers as SageMaker does: SIGTERM, later SIGKILL.
+
+A job has 120 seconds and a server 30 to end after SIGTERM; what a job has in /opt/ml/model by then
+is its model.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from devkit.cli import options
+from devkit.stopping import stop
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its flags."""
+    parser.add_argument("names", metavar="NAME", nargs="*", help="jobs and servers")
+    parser.add_argument("--all", action="store_true", help="everything that runs")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Stop."""
+    store = options.project(arguments).store
+    if arguments.all:
+        runs = [run for kind in ("job", "server") for run in store.runs(kind)]
+        runs = [run for run in runs if store.owner(run) is not None]
+    else:
+        runs = [store.find(name) for name in arguments.names]
+    stopped = {run.name: stop(store, run) for run in runs}
+    text = "\n".join(f"{name} {status}" for name, status in stopped.items())
+    arguments.terminal.result({"stopped": stopped}, text or "nothing runs")

@@ -1,0 +1,297 @@
+"""The contract between SageMaker and an image, as data and pure functions.
+
+This is the one place for paths, JSON shapes, limits and texts that Amazon SageMaker fixes. Numbers
+in comments (``§1.3``) are sections of ``docs/contract.md``. Where AWS documents nothing, the
+decision taken here is marked "undocumented".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+
+# §1.2: the layout of /opt/ml. These four are what the platform mounts (undocumented as an exact
+# list; images that bake code into /opt/ml/code are known to work).
+OPT_ML = "/opt/ml"
+INPUT = f"{OPT_ML}/input"
+MODEL = f"{OPT_ML}/model"
+OUTPUT = f"{OPT_ML}/output"
+CHECKPOINTS = f"{OPT_ML}/checkpoints"
+
+# The same places relative to /opt/ml, for whoever writes them on a host.
+CONFIG_FOLDER = "input/config"
+DATA_FOLDER = "input/data"
+FAILURE_FILE = "output/failure"
+OUTPUT_DATA_FOLDER = "output/data"
+
+# §1.1, §2.1: the single argument the container is started with.
+TRAIN_ARGUMENT = "train"
+SERVE_ARGUMENT = "serve"
+
+# §1.10, §2.1: seconds between SIGTERM and SIGKILL.
+TRAIN_STOP_GRACE_S = 120.0
+SERVE_STOP_GRACE_S = 30.0
+
+# §1.10
+MAX_RUN_DEFAULT_S = 86_400
+MAX_RUN_LIMIT_S = 28 * 86_400
+
+# §2.3
+SERVE_PORT = 8080
+PING_PATH = "/ping"
+INVOCATIONS_PATH = "/invocations"
+PING_TIMEOUT_S = 2.0
+STARTUP_TIMEOUT_S = 480
+INVOCATION_TIMEOUT_S = 60.0
+
+# §1.9
+FAILURE_REASON_CHARS = 1024
+
+# Where devkit pretends to be; no account is involved.
+LOCAL_ACCOUNT = "123456789012"
+LOCAL_REGION = "us-east-1"
+# §1.5: instance type of a job that runs on no instance, as the SDK's local mode calls it.
+LOCAL_INSTANCE_TYPE = "local"
+
+# §1.13, §5. AWS's patterns match the whole value.
+JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
+ENVIRONMENT_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+MAX_CHANNELS = 20
+MAX_HYPERPARAMETERS = 100
+MAX_HYPERPARAMETER_KEY_CHARS = 256
+MAX_HYPERPARAMETER_VALUE_CHARS = 2500
+MAX_METRIC_DEFINITIONS = 40
+MAX_METRIC_NAME_CHARS = 255
+MAX_METRIC_REGEX_CHARS = 500
+MAX_CONTENT_TYPE_CHARS = 256
+MAX_ENVIRONMENT_ENTRIES = 100
+MAX_TRAINING_ENVIRONMENT_CHARS = 512
+MAX_HOSTING_ENVIRONMENT_CHARS = 1024
+MAX_HOSTING_ENVIRONMENT_BYTES = 32 * 1024
+
+
+# --- names and values ------------------------------------------------------------------------
+
+
+def name_problems(what: str, name: str) -> list[str]:
+    """What SageMaker would refuse about the name of a job, model or endpoint (§5)."""
+    if JOB_NAME.fullmatch(name) and len(name) <= 63:  # noqa: PLR2004 - §5
+        return []
+    return [f"{what} {name!r}: 1 to 63 letters, digits and dashes, not starting or ending with -"]
+
+
+def hyperparameter_string(value: object) -> str:
+    """A hyperparameter as SageMaker carries it: always a string (§1.3).
+
+    Strings stay as they are; numbers, booleans, lists and tables take their JSON form.
+    """
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def hyperparameter_problems(values: Mapping[str, str]) -> list[str]:
+    """What CreateTrainingJob would refuse about these hyperparameters (§1.3)."""
+    problems = []
+    if len(values) > MAX_HYPERPARAMETERS:
+        problems.append(f"{len(values)} hyperparameters: at most {MAX_HYPERPARAMETERS}")
+    for key, value in values.items():
+        if len(key) > MAX_HYPERPARAMETER_KEY_CHARS:
+            problems.append(
+                f"hyperparameter {key[:32]!r}…: a name of {len(key)} characters, "
+                f"at most {MAX_HYPERPARAMETER_KEY_CHARS}"
+            )
+        if len(value) > MAX_HYPERPARAMETER_VALUE_CHARS:
+            problems.append(
+                f"hyperparameter {key!r}: a value of {len(value)} characters, "
+                f"at most {MAX_HYPERPARAMETER_VALUE_CHARS}"
+            )
+        if "\n" in value:  # the pattern is `.*`, which matches no line end (undocumented)
+            problems.append(f"hyperparameter {key!r}: a value with a line end")
+    return problems
+
+
+def channel_problems(names: Sequence[str]) -> list[str]:
+    """What CreateTrainingJob would refuse about these channel names (§1.4, §1.6)."""
+    problems = [
+        f"channel {name!r}: 1 to 64 letters, digits, dots, dashes and underscores"
+        for name in names
+        if not CHANNEL_NAME.fullmatch(name) or name in {".", ".."}
+    ]
+    if len(names) > MAX_CHANNELS:
+        problems.append(f"{len(names)} channels: at most {MAX_CHANNELS}")
+    return problems
+
+
+def training_environment_problems(environment: Mapping[str, str]) -> list[str]:
+    """What CreateTrainingJob would refuse about ``Environment`` (§1.7)."""
+    return _environment_problems(environment, MAX_TRAINING_ENVIRONMENT_CHARS)
+
+
+def hosting_environment_problems(environment: Mapping[str, str]) -> list[str]:
+    """What CreateModel would refuse about ``Environment`` (§2.12)."""
+    problems = _environment_problems(environment, MAX_HOSTING_ENVIRONMENT_CHARS)
+    total = sum(len(k.encode()) + len(v.encode()) for k, v in environment.items())
+    if total > MAX_HOSTING_ENVIRONMENT_BYTES:
+        problems.append(f"environment of {total} bytes: at most {MAX_HOSTING_ENVIRONMENT_BYTES}")
+    return problems
+
+
+def _environment_problems(environment: Mapping[str, str], max_chars: int) -> list[str]:
+    problems = []
+    if len(environment) > MAX_ENVIRONMENT_ENTRIES:
+        problems.append(f"{len(environment)} variables: at most {MAX_ENVIRONMENT_ENTRIES}")
+    for key, value in environment.items():
+        if not ENVIRONMENT_KEY.fullmatch(key):
+            problems.append(f"variable {key!r}: letters, digits and _, not starting with a digit")
+        if len(key) > max_chars or len(value) > max_chars:
+            problems.append(
+                f"variable {key[:64]!r}: name and value of at most {max_chars} characters"
+            )
+    return problems
+
+
+def metric_problems(definitions: Iterable[tuple[str, str]]) -> list[str]:
+    """What CreateTrainingJob would refuse about metric definitions (name, regex) (§1.11)."""
+    definitions = list(definitions)
+    problems = []
+    if len(definitions) > MAX_METRIC_DEFINITIONS:
+        problems.append(f"{len(definitions)} metrics: at most {MAX_METRIC_DEFINITIONS}")
+    for name, regex in definitions:
+        if not 1 <= len(name) <= MAX_METRIC_NAME_CHARS:
+            problems.append(
+                f"metric {name[:32]!r}: a name of 1 to {MAX_METRIC_NAME_CHARS} characters"
+            )
+        if not 1 <= len(regex) <= MAX_METRIC_REGEX_CHARS:
+            problems.append(
+                f"metric {name[:32]!r}: a regex of 1 to {MAX_METRIC_REGEX_CHARS} characters"
+            )
+        problems.extend(_regex_problems(name, regex))
+    return problems
+
+
+def _regex_problems(name: str, regex: str) -> list[str]:
+    try:
+        groups = re.compile(regex).groups
+    except re.error as error:
+        return [f"metric {name[:32]!r}: {regex!r} is not a regular expression: {error}"]
+    if groups < 1:
+        return [f"metric {name[:32]!r}: {regex!r} has no group (…) around the value"]
+    return []
+
+
+# --- the files below /opt/ml/input/config ----------------------------------------------------
+
+
+def hyperparameters_json(values: Mapping[str, str]) -> JsonValue:
+    """``hyperparameters.json``: flat, every value a string, ``{}`` when there are none (§1.3)."""
+    return dict(values)
+
+
+def inputdataconfig_json(content_types: Mapping[str, str | None]) -> JsonValue:
+    """``inputdataconfig.json`` for File-mode channels, by name (§1.4).
+
+    ``ContentType`` is left out of a channel that has none.
+    """
+    config: dict[str, JsonValue] = {}
+    for name, content_type in content_types.items():
+        channel: dict[str, JsonValue] = (
+            {} if content_type is None else {"ContentType": content_type}
+        )
+        channel |= {
+            "TrainingInputMode": "File",
+            "S3DistributionType": "FullyReplicated",
+            "RecordWrapperType": "None",
+        }
+        config[name] = channel
+    return config
+
+
+def resourceconfig_json(current_host: str, hosts: Sequence[str], instance_type: str) -> JsonValue:
+    """``resourceconfig.json`` of one host of a homogeneous cluster (§1.5)."""
+    group = "homogeneousCluster"
+    return {
+        "current_host": current_host,
+        "current_instance_type": instance_type,
+        "current_group_name": group,
+        "hosts": list[JsonValue](sorted(hosts)),
+        "instance_groups": [
+            {
+                "instance_group_name": group,
+                "instance_type": instance_type,
+                "hosts": list[JsonValue](hosts),
+            }
+        ],
+        "network_interface_name": "eth0",
+        "topology": None,
+    }
+
+
+def host_names(count: int) -> tuple[str, ...]:
+    """The hosts of a job: ``algo-1`` to ``algo-<count>`` (§1.5)."""
+    return tuple(f"algo-{number}" for number in range(1, count + 1))
+
+
+# --- environment -----------------------------------------------------------------------------
+
+
+def training_job_arn(name: str, *, region: str = LOCAL_REGION, account: str = LOCAL_ACCOUNT) -> str:
+    """The ARN of a training job; its resource part is lower-case (§5)."""
+    return f"arn:aws:sagemaker:{region}:{account}:training-job/{name.lower()}"
+
+
+def training_environment(name: str, requested: Mapping[str, str]) -> dict[str, str]:
+    """What a training container finds in its environment, beyond what its image sets (§1.7).
+
+    The platform's own names win over the request's.
+    """
+    return {
+        **requested,
+        "AWS_REGION": LOCAL_REGION,
+        "TRAINING_JOB_NAME": name,
+        "TRAINING_JOB_ARN": training_job_arn(name),
+    }
+
+
+def hosting_environment(requested: Mapping[str, str]) -> dict[str, str]:
+    """What a hosting container finds in its environment, beyond what its image sets (§2.12)."""
+    return {**requested, "AWS_REGION": LOCAL_REGION}
+
+
+# --- how a job ends --------------------------------------------------------------------------
+
+
+def failure_reason(exit_code: int, failure: str | None) -> str:
+    """``FailureReason`` of a job whose container ended with ``exit_code`` (§1.8, §1.9).
+
+    Args:
+        exit_code: Not 0.
+        failure: The text of ``/opt/ml/output/failure``, if the container wrote it. Its first 1024
+            characters count, and so do those of the whole.
+    """
+    text = (failure or "")[:FAILURE_REASON_CHARS].rstrip()
+    return f"AlgorithmError: {text}, exit code: {exit_code}"[:FAILURE_REASON_CHARS]
+
+
+# --- how an invocation fails -----------------------------------------------------------------
+
+
+def model_error_message(status: int, body: str) -> str:
+    """What a caller is told when the container answers with an error status (§2.6).
+
+    The wording for 4xx is undocumented.
+    """
+    who = "client" if 400 <= status < 500 else "server"  # noqa: PLR2004 - HTTP's own classes
+    return f'Received {who} error ({status}) from primary with message "{body}"'
+
+
+def invocation_timeout_message() -> str:
+    """What a caller is told when the container does not answer in time (§2.6)."""
+    return (
+        'Received server error (0) from primary with message "Your invocation timed out while '
+        'waiting for a response from container primary."'
+    )

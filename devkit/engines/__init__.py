@@ -1,0 +1,1 @@
+"""The engines: what runs an image. See ``base.py`` for the seam."""

@@ -1,0 +1,176 @@
+"""The frozen values that everything else passes around: jobs, servers, and how they ended.
+
+Each checks itself when it is made: what SageMaker would refuse is refused here, all problems at
+once, before any work starts.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from devkit import contract
+from devkit.engines.base import Image, Limits
+from devkit.errors import ConfigError
+
+_NO_LIMITS = Limits()
+
+
+class Status(str, enum.Enum):
+    """The status of a job or server, in SageMaker's words."""
+
+    IN_PROGRESS = "InProgress"
+    IN_SERVICE = "InService"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+
+class Phase(str, enum.Enum):
+    """Where a training job is: SageMaker's secondary statuses (§1.10)."""
+
+    STARTING = "Starting"
+    TRAINING = "Training"
+    UPLOADING = "Uploading"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """Input data under a name: ``/opt/ml/input/data/<name>``."""
+
+    name: str
+    source: Path
+    """A local folder, or a file that becomes the only file of the channel."""
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricDefinition:
+    """A metric: the first group of ``regex``, searched in every log line, is its value."""
+
+    name: str
+    regex: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One value of a metric."""
+
+    name: str
+    value: float
+    time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """One training run, complete.
+
+    Raises:
+        ConfigError: SageMaker would refuse it, or a channel's source is not there.
+    """
+
+    name: str
+    image: Image
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    channels: tuple[Channel, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[MetricDefinition, ...] = ()
+    max_run_s: int = contract.MAX_RUN_DEFAULT_S
+    limits: Limits = _NO_LIMITS
+
+    def __post_init__(self) -> None:
+        """Check everything, and name every problem."""
+        names = [channel.name for channel in self.channels]
+        _refuse(
+            f"training job {self.name!r} would be refused",
+            [
+                *contract.name_problems("job name", self.name),
+                *contract.hyperparameter_problems(self.hyperparameters),
+                *contract.channel_problems(names),
+                *contract.training_environment_problems(self.environment),
+                *contract.metric_problems((m.name, m.regex) for m in self.metrics),
+                *_max_run_problems(self.max_run_s),
+                *(problem for channel in self.channels for problem in _source_problems(channel)),
+            ],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSpec:
+    """One server to start.
+
+    Raises:
+        ConfigError: SageMaker would refuse it.
+    """
+
+    name: str
+    image: Image
+    model: Path | None
+    """A ``model.tar.gz``; ``None`` leaves ``/opt/ml/model`` empty."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    host_port: int = 0
+    """The port on 127.0.0.1; 0 takes a free one."""
+    startup_timeout_s: float = contract.STARTUP_TIMEOUT_S
+    """How long the ping may take to answer 200."""
+    limits: Limits = _NO_LIMITS
+
+    def __post_init__(self) -> None:
+        """Check everything, and name every problem."""
+        _refuse(
+            f"server {self.name!r} would be refused",
+            [
+                *contract.name_problems("server name", self.name),
+                *contract.hosting_environment_problems(self.environment),
+            ],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a job or server ended. Times are UTC."""
+
+    status: Status
+    secondary_status: str
+    """SageMaker's finer word, such as ``MaxRuntimeExceeded`` for a job that was stopped."""
+    exit_code: int | None
+    """Of the container; ``None`` where it never started."""
+    failure_reason: str | None
+    started: datetime
+    ended: datetime
+    model: Path | None = None
+    """The job's ``model.tar.gz``."""
+    output: Path | None = None
+    """The job's ``output.tar.gz``."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """The last value of each metric."""
+
+    @property
+    def duration_s(self) -> float:
+        """From the start to the last artifact."""
+        return (self.ended - self.started).total_seconds()
+
+
+def _refuse(summary: str, problems: Sequence[str]) -> None:
+    if problems:
+        raise ConfigError("\n".join([f"{summary}:", *(f"  - {problem}" for problem in problems)]))
+
+
+def _max_run_problems(max_run_s: int) -> list[str]:
+    if 1 <= max_run_s <= contract.MAX_RUN_LIMIT_S:
+        return []
+    return [f"max_run_s = {max_run_s}: 1 to {contract.MAX_RUN_LIMIT_S} seconds (28 days)"]
+
+
+def _source_problems(channel: Channel) -> list[str]:
+    problems = []
+    if not channel.source.exists():
+        problems.append(f"channel {channel.name!r}: there is no file or folder {channel.source}")
+    if channel.content_type and len(channel.content_type) > contract.MAX_CONTENT_TYPE_CHARS:
+        problems.append(
+            f"channel {channel.name!r}: a content type of at most "
+            f"{contract.MAX_CONTENT_TYPE_CHARS} characters"
+        )
+    return problems

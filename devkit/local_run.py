@@ -1,0 +1,309 @@
+"""Train and serve in terms of an engine: what SageMaker does around a container."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from devkit import contract, opt_ml
+from devkit.attempt import HOST, Attempt, diagnose, diagnose_refusal, engine_notes
+from devkit.engines.base import Address, Container, ContainerSpec, Engine, StartRefused
+from devkit.errors import InvocationFailed, ServingFailed, TrainingFailed
+from devkit.finishing import Ending
+from devkit.job import Outcome, Phase, ServeSpec, Status, TrainingJob
+from devkit.logs import LogPump, tail
+from devkit.progress import Observer
+from devkit.runtime_client import await_ping, decode, encode, invoke
+from devkit.store import Run, Store, store_errors
+
+_DEATH_TIMEOUT_S = 5
+_SECONDARY_MAX_RUNTIME = "MaxRuntimeExceeded"
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A training job that has ended, and where everything of it is."""
+
+    run: Run
+    outcome: Outcome
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.run.name
+
+    @property
+    def model(self) -> Path | None:
+        """The job's ``model.tar.gz``."""
+        return self.outcome.model
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The last value of each metric."""
+        return self.outcome.metrics
+
+    def summary(self) -> str:
+        """The job in one line: name, status, metrics, model."""
+        metrics = "".join(f" {name}={value:g}" for name, value in self.metrics.items())
+        return f"{self.name} {self.outcome.status.value}{metrics} → {self.model}"
+
+    @property
+    def log(self) -> str:
+        """Everything the container wrote."""
+        return (self.run.logs / f"{HOST}.log").read_text("utf-8")
+
+
+def train(job: TrainingJob, *, engine: Engine, store: Store, observer: Observer) -> TrainingResult:
+    """Run a training job to its end.
+
+    Raises:
+        TrainingFailed: The job ended as Failed; its folder and its log are kept.
+        EngineError: The engine could not run it.
+        StoreError: An artifact could not be written; the next command tries again.
+        KeyboardInterrupt: After the job was stopped, and recorded as Stopped.
+    """
+    attempt = Attempt(
+        "job",
+        job.name,
+        image=job.image,
+        request={
+            "hyperparameters": dict(job.hyperparameters),
+            "channels": {c.name: str(c.source) for c in job.channels},
+            "environment": dict(job.environment),
+            "metrics": [asdict(metric) for metric in job.metrics],
+            "max_run_s": job.max_run_s,
+        },
+        metrics=job.metrics,
+        grace_s=contract.TRAIN_STOP_GRACE_S,
+        engine=engine,
+        store=store,
+        observer=observer,
+    )
+    try:
+        observer.phase(Phase.STARTING)
+        with store_errors(store.root):
+            spec = _training_container(job, attempt)
+        container, log = attempt.start(spec)
+        observer.phase(Phase.TRAINING)
+        ending = _await_end(job, container, log, attempt)
+        observer.phase(Phase.UPLOADING)
+        outcome = attempt.finish(container, ending)
+    except StartRefused as refused:
+        diagnosis = diagnose_refusal(contract.TRAIN_ARGUMENT, refused)
+        error = TrainingFailed(
+            f"training job {job.name} did not start: {diagnosis.reason}", remedy=diagnosis.remedy
+        )
+        attempt.unwind(error)
+        raise error from None
+    except BaseException as error:
+        attempt.unwind(error)
+        raise
+    if outcome.status is Status.FAILED:
+        raise _training_failed(attempt.run, outcome)
+    return TrainingResult(attempt.run, outcome)
+
+
+def _training_container(job: TrainingJob, attempt: Attempt) -> ContainerSpec:
+    prepared = opt_ml.for_training(attempt.run.opt_ml / HOST, job, HOST, (HOST,))
+    return ContainerSpec(
+        name=attempt.container_name,
+        image=job.image,
+        command=(contract.TRAIN_ARGUMENT,),
+        environment=contract.training_environment(job.name, job.environment),
+        mounts=prepared.mounts,
+        folders=prepared.folders,
+        hostname=HOST,
+        limits=job.limits,
+        labels=attempt.labels,
+        run_folder=engine_notes(attempt.run),
+    )
+
+
+def _await_end(
+    job: TrainingJob, container: Container, log: LogPump, attempt: Attempt
+) -> Ending | None:
+    """Wait for the container's end; the ending where its exit code does not say it all."""
+    if not log.wait(job.max_run_s):
+        attempt.observer.note(f"the job has run for its max_run_s = {job.max_run_s} s")
+        attempt.stop(container, contract.TRAIN_STOP_GRACE_S)
+        return Ending(Status.STOPPED, secondary=_SECONDARY_MAX_RUNTIME)
+    container.wait()
+    diagnosis = diagnose(container, contract.TRAIN_ARGUMENT)
+    return None if diagnosis is None else Ending(Status.FAILED, diagnosis.reason)
+
+
+def _training_failed(run: Run, outcome: Outcome) -> TrainingFailed:
+    return TrainingFailed(
+        f"training job {run.name} failed: {outcome.failure_reason}",
+        log_tail=tail(run),
+        remedy=f"the whole log: devkit logs {run.name}",
+    )
+
+
+class Server:
+    """A server whose ping is good."""
+
+    def __init__(self, run: Run, address: Address, container: Container, log: LogPump) -> None:
+        self.run = run
+        self.address = address
+        self._container = container
+        self._log = log
+
+    @property
+    def name(self) -> str:
+        """The server's name."""
+        return self.run.name
+
+    @property
+    def url(self) -> str:
+        """Its root URL: ``/ping`` and ``/invocations`` are below it."""
+        return self.address.url
+
+    def invoke(
+        self, data: Any, *, content_type: str | None = None, accept: str | None = None
+    ) -> Any:
+        """Ask for a prediction.
+
+        Args:
+            data: Bytes or text are sent as they are; anything else as JSON.
+            content_type: Of ``data``; ``application/json`` unless said otherwise.
+            accept: What the answer should be.
+
+        Returns:
+            The answer: decoded where it is JSON, else text where it is text, else bytes.
+
+        Raises:
+            InvocationFailed: The server answered with an error, not in time, or not at all.
+        """
+        body = encode(data)
+        try:
+            reply = invoke(
+                self.address, body, content_type=content_type or "application/json", accept=accept
+            )
+        except InvocationFailed as error:
+            if error.status is None:
+                error.log_tail = tuple(tail(self.run))
+            raise
+        return decode(reply)
+
+    def wait(self) -> int:
+        """Wait until the server ends, which it does by itself only when something is wrong.
+
+        Returns:
+            The container's exit code.
+        """
+        self._log.wait()
+        return self._container.wait() or 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return not self._log.ended
+
+
+@contextmanager
+def serve(spec: ServeSpec, *, engine: Engine, store: Store, observer: Observer) -> Iterator[Server]:
+    """Start a server, wait until its ping is good, and stop it at the end of the block.
+
+    Raises:
+        ServingFailed: It died, or its ping was not good in time.
+        EngineError: The engine could not run it.
+        PortInUse: ``spec.host_port`` is taken.
+    """
+    attempt = Attempt(
+        "server",
+        spec.name,
+        image=spec.image,
+        request={
+            "model": None if spec.model is None else str(spec.model),
+            "environment": dict(spec.environment),
+        },
+        grace_s=contract.SERVE_STOP_GRACE_S,
+        engine=engine,
+        store=store,
+        observer=observer,
+    )
+    in_service = False
+    try:
+        with store_errors(store.root):
+            container_spec = _serving_container(spec, attempt)
+        container, log = attempt.start(container_spec)
+        server = _await_service(spec, container, log, attempt)
+        with store_errors(store.root):
+            attempt.run.write("state", {"url": server.url, "pid": os.getpid()})
+        store.index(attempt.run)
+        in_service = True
+        yield server
+        in_service = False
+        attempt.stop(container, contract.SERVE_STOP_GRACE_S)
+        attempt.finish(container, Ending(Status.STOPPED))
+    except StartRefused as refused:
+        diagnosis = diagnose_refusal(contract.SERVE_ARGUMENT, refused)
+        error = ServingFailed(
+            f"server {spec.name} did not start: {diagnosis.reason}", remedy=diagnosis.remedy
+        )
+        attempt.unwind(error)
+        raise error from None
+    except BaseException as error:
+        attempt.unwind(error, in_service=in_service)
+        raise
+
+
+def _serving_container(spec: ServeSpec, attempt: Attempt) -> ContainerSpec:
+    prepared = opt_ml.for_serving(attempt.run.opt_ml / HOST, spec.model)
+    return ContainerSpec(
+        name=attempt.container_name,
+        image=spec.image,
+        command=(contract.SERVE_ARGUMENT,),
+        environment=contract.hosting_environment(spec.environment),
+        mounts=prepared.mounts,
+        folders=prepared.folders,
+        container_port=contract.SERVE_PORT,
+        host_port=spec.host_port,
+        limits=spec.limits,
+        labels=attempt.labels,
+        run_folder=engine_notes(attempt.run),
+    )
+
+
+def _await_service(spec: ServeSpec, container: Container, log: LogPump, attempt: Attempt) -> Server:
+    address = container.address()
+    if address is None:
+        log.wait(_DEATH_TIMEOUT_S)  # an ended container has no address: tell why it ended
+        raise _died(spec, container, attempt.run)
+    problem = await_ping(
+        address,
+        spec.startup_timeout_s,
+        ended=lambda: log.ended,
+        on_problem=lambda what: attempt.observer.note(f"ping: {what}"),
+    )
+    if problem is None:
+        return Server(attempt.run, address, container, log)
+    if log.ended:
+        raise _died(spec, container, attempt.run)
+    raise ServingFailed(
+        f"server {spec.name} did not pass the ping health check within "
+        f"{spec.startup_timeout_s:g} s: GET /ping: {problem}",
+        log_tail=tail(attempt.run),
+        remedy=f"serve must listen on 0.0.0.0:{contract.SERVE_PORT} and answer GET /ping with 200 "
+        f"within {contract.PING_TIMEOUT_S:g} s",
+    )
+
+
+def _died(spec: ServeSpec, container: Container, run: Run) -> ServingFailed:
+    diagnosis = diagnose(container, contract.SERVE_ARGUMENT)
+    if diagnosis is not None:
+        return ServingFailed(
+            f"server {spec.name} did not start: {diagnosis.reason}",
+            remedy=diagnosis.remedy,
+            log_tail=tail(run),
+        )
+    return ServingFailed(
+        f"server {spec.name} ended with exit code {container.exit_code()} before its ping was good",
+        log_tail=tail(run),
+        remedy=f"the whole log: devkit logs {run.name}",
+    )

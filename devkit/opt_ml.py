@@ -1,0 +1,117 @@
+"""One host's ``/opt/ml``: written before its container starts, collected after it has ended."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from devkit import archives, contract
+from devkit.contract import JsonValue
+from devkit.engines.base import Container, Folder, Mount
+from devkit.job import TrainingJob
+
+# More of a failure file than this is not worth keeping: SageMaker shows 1024 characters of it.
+_FAILURE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class OptMl:
+    """What a container is given as its ``/opt/ml``."""
+
+    folders: tuple[Folder, ...]
+    mounts: tuple[Mount, ...]
+
+
+def for_training(root: Path, job: TrainingJob, host: str, hosts: Sequence[str]) -> OptMl:
+    """Write the ``/opt/ml`` of one training host under ``root`` (§1.2 to §1.6).
+
+    Local channels are mounted where they are, never copied: a folder as the channel's folder, a
+    file as the only file in it. The mounts are read-only, where SageMaker gives a copy that a
+    container may write to (see docs/adr/0003).
+    """
+    config = root / contract.CONFIG_FOLDER
+    config.mkdir(parents=True)
+    _write(config / "hyperparameters.json", contract.hyperparameters_json(job.hyperparameters))
+    _write(
+        config / "inputdataconfig.json",
+        contract.inputdataconfig_json({c.name: c.content_type for c in job.channels}),
+    )
+    _write(
+        config / "resourceconfig.json",
+        contract.resourceconfig_json(host, hosts, contract.LOCAL_INSTANCE_TYPE),
+    )
+    mounts = []
+    for channel in job.channels:
+        folder = root / contract.DATA_FOLDER / channel.name
+        target = f"{contract.OPT_ML}/{contract.DATA_FOLDER}/{channel.name}"
+        folder.mkdir(parents=True)
+        if channel.source.is_file():
+            target = f"{target}/{channel.source.name}"
+        mounts.append(Mount(target=target, source=channel.source.resolve()))
+    (root / contract.DATA_FOLDER).mkdir(exist_ok=True)
+    (root / "model").mkdir()
+    (root / contract.OUTPUT_DATA_FOLDER).mkdir(parents=True)
+    folders = tuple(
+        Folder(target=target, source=root / Path(target).name)
+        for target in (contract.INPUT, contract.MODEL, contract.OUTPUT)
+    )
+    return OptMl(folders, tuple(mounts))
+
+
+def for_serving(root: Path, model: Path | None) -> OptMl:
+    """Extract a ``model.tar.gz`` under ``root``, to be mounted read-only (§2.2)."""
+    folder = root / "model"
+    if model is None:
+        folder.mkdir(parents=True)
+    else:
+        archives.extract_model(model, folder)
+    return OptMl((), (Mount(target=contract.MODEL, source=folder),))
+
+
+def collect_model(container: Container, destination: Path) -> None:
+    """Write ``model.tar.gz``: members relative to ``/opt/ml/model``; empty is fine (§1.8)."""
+    with container.read_folder(contract.MODEL) as stream:
+        archives.pack(stream, destination)
+
+
+def collect_output(container: Container, destination: Path, failure: Path) -> str | None:
+    """Write ``output.tar.gz``, and keep the failure file if there is one.
+
+    The archive's members are relative to ``/opt/ml/output/data`` (§1.8).
+
+    Returns:
+        The failure file's text, or ``None`` where the container wrote none.
+    """
+    text: str | None = None
+    data = Path(contract.OUTPUT_DATA_FOLDER).name
+    with (
+        container.read_folder(contract.OUTPUT) as stream,
+        archives.archive_writer(destination) as writer,
+    ):
+        for member, name, content in archives.members(stream):
+            if name == "failure" and content is not None:
+                text = _keep_failure(content, failure)
+            elif name.startswith(f"{data}/"):
+                writer.add(member, name.removeprefix(f"{data}/"), content)
+    return text
+
+
+def discard_artifacts(root: Path) -> None:
+    """Remove what a process wrote in place, once it is in the archives."""
+    for name in ("model", "output"):
+        shutil.rmtree(root / name, ignore_errors=True)
+
+
+def _keep_failure(content: IO[bytes], destination: Path) -> str:
+    data = content.read(_FAILURE_BYTES)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    destination.write_bytes(data)
+    return data.decode("utf-8", errors="replace")
+
+
+def _write(path: Path, value: JsonValue) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")

@@ -1,0 +1,340 @@
+"""A project and its verbs: what the command line and Python code call."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from devkit import config, recovery
+from devkit.config import Settings
+from devkit.contract import hyperparameter_string
+from devkit.engines.base import BuildRequest, Engine, Image, Limits
+from devkit.engines.choose import Choice, choose, open_engine
+from devkit.errors import ConfigError, NotFound
+from devkit.job import Channel, MetricDefinition, ServeSpec, Status, TrainingJob
+from devkit.local_run import Server, TrainingResult
+from devkit.ports import require_free_port
+from devkit.progress import Observer, Silent, step
+from devkit.store import Run, Store
+from devkit.targets.base import Target
+from devkit.targets.local import LocalTarget
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What ``devkit run`` ends with."""
+
+    answer: Any
+    """The server's answer, decoded where it is JSON."""
+    training: TrainingResult
+
+
+_NOT_BUILT = Image(reference="(not built yet)", id="")
+
+
+class Project:
+    """A project: its settings, its store, and the engine they name.
+
+    Example::
+
+        from devkit import Project
+
+        project = Project.load()
+        job = project.train(hyperparameters={"eta": 0.1})
+        print(job.model, job.metrics["log_loss"])
+        with project.serve(model=job.model) as server:
+            print(server.invoke({"petal_length": 0.4, "petal_width": 1.4}))
+
+    Args:
+        settings: Resolved settings; :meth:`load` makes them.
+        image: The name of an image to take instead of building the project's own.
+        observer: Is told what goes on; silent by default.
+    """
+
+    def __init__(
+        self, settings: Settings, *, image: str | None = None, observer: Observer | None = None
+    ) -> None:
+        self.settings = settings
+        self._image = image
+        self._observer = observer or Silent()
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str | None = None,
+        *,
+        image: str | None = None,
+        observer: Observer | None = None,
+        environ: Mapping[str, str] | None = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> Project:
+        """Load the project in ``path``, or the one at or above the current folder.
+
+        Args:
+            path: The folder with ``devkit.toml``.
+            image: An image that exists already, by name; then there need be no project.
+            observer: Is told what goes on.
+            environ: The environment; the process's own by default.
+            overrides: Settings by their dotted key, over all others: ``{"serve.port": 0}``.
+
+        Raises:
+            ConfigError: There is no project, or its settings are wrong.
+        """
+        settings = config.load(
+            environ=config.process_environment() if environ is None else environ,
+            cwd=Path.cwd(),
+            root=None if path is None else Path(path),
+            overrides=overrides,
+            project_required=image is None,
+        )
+        return cls(settings, image=image, observer=observer)
+
+    # --- what it stands on -------------------------------------------------------------------
+
+    @cached_property
+    def store(self) -> Store:
+        """``.devkit/``; what a killed devkit left there is finished first.
+
+        Raises:
+            StoreError: It cannot be made or written.
+        """
+        store = Store(self.settings.root)
+        recovery.recover(store, lambda name: open_engine(self.settings, name), self._observer)
+        return store
+
+    @cached_property
+    def choice(self) -> Choice:
+        """The engine, and why it was taken."""
+        choice = choose(self.settings)
+        self._observer.note(
+            f"engine {choice.engine.name} ({choice.why}): {choice.engine.describe()}"
+        )
+        return choice
+
+    @property
+    def engine(self) -> Engine:
+        """The engine."""
+        return self.choice.engine
+
+    @cached_property
+    def target(self) -> Target:
+        """Where jobs and servers go."""
+        return LocalTarget(self.engine, self.store, self._observer)
+
+    # --- verbs -------------------------------------------------------------------------------
+
+    def build(self) -> Image:
+        """Build the image (docker), or the environment of its program (process).
+
+        Where the project was loaded with ``image``, that image is looked up instead.
+
+        Raises:
+            BuildError: With the last lines of the build.
+            NotFound: There is no such image.
+        """
+        engine = self.engine
+        if self._image is not None:
+            return engine.image(self._image)
+        image = self.settings.image
+        request = BuildRequest(
+            tag=image.tag,
+            context=image.context,
+            program=image.program,
+            program_path=image.program_path,
+            requirements=image.requirements,
+            platform=image.platform,
+            build_args=image.build_args,
+        )
+        with step(self._observer, "build") as building:
+            built = engine.build(request, self._observer.build_line)
+            building.detail = built.reference
+        return built
+
+    def train(
+        self,
+        *,
+        name: str | None = None,
+        hyperparameters: Mapping[str, object] | None = None,
+        channels: Mapping[str, Path | str] | None = None,
+        image: Image | None = None,
+    ) -> TrainingResult:
+        """Build, and run a training job to its end.
+
+        Args:
+            name: The job's; by default the project's name, the time and a number.
+            hyperparameters: Over those of ``devkit.toml``, one by one.
+            channels: Local folders or files by channel name, over those of ``devkit.toml``.
+            image: What :meth:`build` returned; built by default.
+
+        Raises:
+            TrainingFailed: The job failed.
+            ConfigError: SageMaker would refuse the job.
+        """
+        job = self._job(name, hyperparameters or {}, channels or {})
+        target = self.target
+        job = replace(job, image=image or self.build())
+        with step(self._observer, "train") as training:
+            training.detail = job.name
+            result = target.train(job)
+            training.detail = result.summary()
+        return result
+
+    @contextmanager
+    def serve(
+        self,
+        *,
+        name: str | None = None,
+        model: Path | str | None = None,
+        port: int | None = None,
+        image: Image | None = None,
+    ) -> Iterator[Server]:
+        """Serve a model until the end of the block; the ping is good when the block begins.
+
+        Args:
+            name: The server's; made up by default.
+            model: A ``model.tar.gz``, or the name of a job; the newest completed job's by default.
+            port: On 127.0.0.1; 0 takes a free one; by default that of ``devkit.toml`` (8080).
+            image: What :meth:`build` returned; built by default.
+
+        Raises:
+            ServingFailed: The server died, or its ping was not good in time.
+            PortInUse: The port is taken.
+            NotFound: There is no such job, or no completed one.
+        """
+        spec = self._server(name, port, self.find_model(model))
+        target = self.target
+        spec = replace(spec, image=image or self.build())
+        with ExitStack() as stack:
+            with step(self._observer, "serve") as serving:
+                server = stack.enter_context(target.deploy(spec))
+                serving.detail = f"{server.name} at {server.url}"
+            yield server
+            with step(self._observer, "stop"):
+                stack.close()
+
+    def run(self, *, data: str | bytes | None = None, port: int = 0) -> RunResult:
+        """The whole loop: build, train, serve, invoke, stop.
+
+        Args:
+            data: The request's body; ``[invoke] data`` by default.
+            port: On 127.0.0.1; 0 takes a free one.
+
+        Raises:
+            ConfigError: There is no data.
+            DevkitError: Whatever the steps raise.
+        """
+        invoke = self.settings.invoke
+        body = invoke.data if data is None else data
+        if body is None:
+            raise ConfigError(
+                "there is nothing to invoke with", remedy="set [invoke] data, or give --data"
+            )
+        self._job(None, {}, {})  # refused before anything is built
+        require_free_port(port)
+        image = self.build()
+        training = self.train(image=image)
+        with (
+            self.serve(image=image, model=training.model, port=port) as server,
+            step(self._observer, "invoke") as invoking,
+        ):
+            answer = server.invoke(body, content_type=invoke.content_type)
+            invoking.detail = invoke.content_type
+        return RunResult(answer, training)
+
+    def _job(
+        self,
+        name: str | None,
+        hyperparameters: Mapping[str, object],
+        channels: Mapping[str, Path | str],
+    ) -> TrainingJob:
+        """The job, checked; its image is not built yet."""
+        train = self.settings.train
+        return TrainingJob(
+            name=name or self._new_name(),
+            image=_NOT_BUILT,
+            hyperparameters={
+                **train.hyperparameters,
+                **{key: hyperparameter_string(value) for key, value in hyperparameters.items()},
+            },
+            channels=_channels(train, channels),
+            environment=train.environment,
+            metrics=tuple(MetricDefinition(name=m.name, regex=m.regex) for m in train.metrics),
+            max_run_s=train.max_run_s,
+            limits=Limits(
+                memory_bytes=train.memory_bytes, cpus=train.cpus, shm_bytes=train.shm_bytes
+            ),
+        )
+
+    def _server(self, name: str | None, port: int | None, model: Path) -> ServeSpec:
+        """The server, checked; its image is not built yet."""
+        serve = self.settings.serve
+        host_port = serve.port if port is None else port
+        require_free_port(host_port)
+        return ServeSpec(
+            name=name or self._new_name(),
+            image=_NOT_BUILT,
+            model=model,
+            environment=serve.environment,
+            host_port=host_port,
+            startup_timeout_s=serve.startup_timeout_s,
+            limits=Limits(memory_bytes=serve.memory_bytes, cpus=serve.cpus),
+        )
+
+    # --- what there is -----------------------------------------------------------------------
+
+    def find_model(self, model: Path | str | None) -> Path:
+        """The archive behind a path, a job's name, or the newest completed job.
+
+        Raises:
+            NotFound: There is none.
+        """
+        if model is None:
+            return self._newest_model()
+        if Path(model).is_file():
+            return Path(model).absolute()
+        run = self.store.find(str(model), "job")
+        if not run.model_archive.exists():
+            raise NotFound(f"job {run.name} has no model", remedy=f"devkit logs {run.name}")
+        return run.model_archive
+
+    def running_servers(self) -> list[Run]:
+        """The servers whose ping was good and that nobody has stopped, oldest first."""
+        return [
+            run
+            for run in self.store.runs("server")
+            if run.outcome() is None and run.state().get("url")
+        ]
+
+    def _newest_model(self) -> Path:
+        for entry in reversed(self.store.entries("job")):
+            if entry.status == Status.COMPLETED.value:
+                run = self.store.find(entry.name, "job")
+                if run.model_archive.exists():
+                    return run.model_archive
+        raise NotFound(
+            "there is no completed training job to serve the model of",
+            remedy="devkit train makes one; --model takes a model.tar.gz",
+        )
+
+    def _new_name(self) -> str:
+        """``<project>-<UTC time>-<random>``: unique, sorted by time, within SageMaker's 63."""
+        now = datetime.now(timezone.utc)
+        return f"{self.settings.name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _channels(
+    settings: config.TrainSettings, extra: Mapping[str, Path | str]
+) -> tuple[Channel, ...]:
+    channels = {
+        c.name: Channel(name=c.name, source=c.source, content_type=c.content_type)
+        for c in settings.channels
+    }
+    for name, source in extra.items():
+        channels[name] = Channel(name=name, source=Path(source).absolute())
+    return tuple(channels.values())

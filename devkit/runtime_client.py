@@ -1,0 +1,158 @@
+"""The two requests SageMaker makes to a hosting container: ``GET /ping``, ``POST /invocations``."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from devkit import contract
+from devkit.engines.base import Address
+from devkit.errors import InvocationFailed
+
+_POLL_S = 0.02
+_BODY_SHOWN_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A container's answer."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode("utf-8", errors="replace")
+
+
+def ping(address: Address, timeout_s: float = contract.PING_TIMEOUT_S) -> str | None:
+    """Probe a container once, as SageMaker does (§2.3).
+
+    Returns:
+        ``None`` where it answers 200 in time, else what is wrong, in a few words.
+    """
+    begun = time.monotonic()
+    try:
+        reply = _request(address, "GET", contract.PING_PATH, timeout_s=timeout_s)
+    except TimeoutError:
+        return f"no answer within {timeout_s:g} s"
+    except (OSError, http.client.HTTPException):
+        return "nothing answers HTTP on port"
+    if reply.status != http.HTTPStatus.OK:
+        return f"HTTP {reply.status} {reply.text[:_BODY_SHOWN_CHARS]}".strip()
+    if time.monotonic() - begun > timeout_s:
+        return f"an answer later than {timeout_s:g} s"
+    return None
+
+
+def await_ping(
+    address: Address,
+    timeout_s: float,
+    ended: Callable[[], bool],
+    on_problem: Callable[[str], None],
+) -> str | None:
+    """Probe until the ping is good, the container has ended, or the time has run out.
+
+    Args:
+        address: The container's.
+        timeout_s: The start-up window, in seconds.
+        ended: Whether the container has ended.
+        on_problem: Called when what is wrong changes.
+
+    Returns:
+        ``None`` when the ping is good, else what was wrong last.
+    """
+    deadline = time.monotonic() + timeout_s
+    before = None
+    while True:
+        problem = ping(address)
+        if problem is None:
+            return None
+        if problem != before:
+            on_problem(problem)
+            before = problem
+        if ended() or time.monotonic() >= deadline:
+            return problem
+        time.sleep(_POLL_S)
+
+
+def invoke(
+    address: Address,
+    body: bytes,
+    *,
+    content_type: str,
+    accept: str | None = None,
+    timeout_s: float = contract.INVOCATION_TIMEOUT_S,
+) -> Reply:
+    """Ask a container for a prediction.
+
+    Raises:
+        InvocationFailed: It answers with a status that is not 2xx, not in time, or not at all.
+    """
+    headers = {"Content-Type": content_type} | ({"Accept": accept} if accept else {})
+    try:
+        reply = _request(
+            address,
+            "POST",
+            contract.INVOCATIONS_PATH,
+            timeout_s=timeout_s,
+            body=body,
+            headers=headers,
+        )
+    except TimeoutError:
+        raise InvocationFailed(
+            contract.invocation_timeout_message(),
+            remedy=f"SageMaker waits {timeout_s:g} s for an answer: make the model faster",
+        ) from None
+    except (OSError, http.client.HTTPException) as error:
+        raise InvocationFailed(
+            f"the server at {address.url} broke the connection: {error or type(error).__name__}",
+            remedy="devkit logs shows what the server wrote",
+        ) from error
+    if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own classes
+        raise InvocationFailed(
+            contract.model_error_message(reply.status, reply.text),
+            status=reply.status,
+            body=reply.text,
+        )
+    return reply
+
+
+def encode(data: Any) -> bytes:
+    """A request body: bytes and text as they are, anything else as JSON."""
+    if isinstance(data, bytes):
+        return data
+    return (data if isinstance(data, str) else json.dumps(data)).encode()
+
+
+def decode(reply: Reply) -> Any:
+    """An answer: decoded where it is JSON, else text where it is text, else bytes."""
+    media_type = reply.content_type.partition(";")[0].strip().lower()
+    if media_type == "application/json":
+        return json.loads(reply.body)
+    return reply.text if media_type.startswith("text/") else reply.body
+
+
+def _request(
+    address: Address,
+    method: str,
+    path: str,
+    *,
+    timeout_s: float,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> Reply:
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout_s)
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        response = connection.getresponse()
+        content_type = response.getheader("Content-Type", "application/octet-stream")
+        return Reply(response.status, content_type, response.read())
+    finally:
+        connection.close()

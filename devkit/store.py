@@ -1,0 +1,373 @@
+"""``.devkit/``: a folder for every job and server, who is at work on it, and an index of them.
+
+::
+
+    .devkit/
+      .gitignore               everything here is git-ignored by itself
+      jobs/<name>/             a job: run.json, logs/, output/model.tar.gz, outcome.json, …
+      servers/<name>/          a server, likewise
+      active/<kind>.<name>     present while a run is not finished; locked by the process at work
+      index.sqlite             made from the folders
+
+A folder is the truth about its run; the index only repeats it. A process that works on a run holds
+a lock on its file in ``active/``, which the kernel releases however that process ends: a file there
+that nobody locks is a run whose devkit was killed, and the next command finishes it (``recovery``).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from devkit.errors import NotFound, StoreError
+from devkit.index import Entry, Index, Kind
+from devkit.job import Outcome, Status
+
+FOLDER_NAME = ".devkit"
+_FOLDERS: dict[Kind, str] = {"job": "jobs", "server": "servers"}
+_CLAIM_PREFIX = ".claim-"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one job or server. Reading needs no lock; only its owner writes."""
+
+    kind: Kind
+    name: str
+    folder: Path
+
+    @property
+    def logs(self) -> Path:
+        """Folder with one log file a host: ``algo-1.log``."""
+        return self.folder / "logs"
+
+    @property
+    def opt_ml(self) -> Path:
+        """Folder with what becomes each host's ``/opt/ml``."""
+        return self.folder / "opt-ml"
+
+    @property
+    def engine_notes(self) -> Path:
+        """Folder for the engine's own notes on the containers."""
+        return self.folder / "engine"
+
+    @property
+    def model_archive(self) -> Path:
+        """``model.tar.gz``, under the ``output/`` that SageMaker puts it in (§1.8)."""
+        return self.folder / "output" / "model.tar.gz"
+
+    @property
+    def output_archive(self) -> Path:
+        """``output.tar.gz``."""
+        return self.folder / "output" / "output.tar.gz"
+
+    @property
+    def failure(self) -> Path:
+        """The whole of ``/opt/ml/output/failure``, where the container wrote it."""
+        return self.folder / "output" / "failure"
+
+    def request(self) -> dict[str, Any]:
+        """``run.json``: what was asked for; empty where the run died before it was written."""
+        return _read_json(self.folder / "run.json") or {}
+
+    def state(self) -> dict[str, Any]:
+        """``state.json``: what is known while it runs, such as a server's address."""
+        return _read_json(self.folder / "state.json") or {}
+
+    def outcome(self) -> Outcome | None:
+        """``outcome.json``, or ``None`` while the run is not finished."""
+        data = _read_json(self.folder / "outcome.json")
+        return None if data is None else _outcome_from_json(self, data)
+
+    def write(self, file: str, value: Mapping[str, Any]) -> None:
+        """Write ``<file>.json`` so that a reader finds the old or the new text, never a part."""
+        write_atomically(self.folder / f"{file}.json", json.dumps(value, indent=1) + "\n")
+
+    def write_outcome(self, outcome: Outcome) -> None:
+        """Record how the run ended."""
+        self.write("outcome", outcome_to_json(outcome))
+
+
+class Claim:
+    """The right to work on a run, held until :meth:`release` or the end of the process."""
+
+    def __init__(self, run: Run, marker: Path, lock: IO[str]) -> None:
+        self.run = run
+        self._marker = marker
+        self._lock = lock
+
+    def release(self, *, finished: bool) -> None:
+        """Give the run up; unless it is finished, the next command takes care of it."""
+        if finished:
+            self._marker.unlink(missing_ok=True)
+        self._lock.close()
+
+
+class Store:
+    """The store of one project.
+
+    Raises:
+        StoreError: ``.devkit/`` cannot be made or written.
+    """
+
+    def __init__(self, project_root: Path) -> None:
+        self.root = project_root / FOLDER_NAME
+        self._active = self.root / "active"
+        self._index = Index(self.root / "index.sqlite")
+        with store_errors(self.root):
+            self._make()
+
+    def claim(self, kind: Kind, name: str, request: Mapping[str, Any]) -> Claim:
+        """Make the folder of a new run, and hold it.
+
+        Raises:
+            StoreError: There is a run of this name.
+        """
+        run = self._run(kind, name)
+        taken = StoreError(
+            f"there is already a {kind} named {name!r}",
+            remedy=f"choose another --name, or remove it: devkit clean {name}",
+        )
+        with store_errors(self.root):
+            if run.folder.exists():
+                raise taken
+            marker = self._active / f"{kind}.{name}"
+            lock = self._lock_new(marker)
+            if lock is None:
+                raise taken
+            claim = Claim(run, marker, lock)
+            try:
+                run.folder.mkdir(parents=True)
+                run.logs.mkdir()
+                run.write("run", request)
+                self.index(run)
+            except BaseException:
+                shutil.rmtree(run.folder, ignore_errors=True)
+                claim.release(finished=True)
+                raise
+            return claim
+
+    def abandoned(self) -> list[Claim]:
+        """The unfinished runs nobody works on any more, now claimed by this process."""
+        claims = []
+        for marker in sorted(self._active.iterdir()):
+            lock = _lock_existing(marker)
+            if lock is None:
+                continue
+            if marker.name.startswith(_CLAIM_PREFIX):
+                marker.unlink(missing_ok=True)
+                lock.close()
+                continue
+            kind, _, name = marker.name.partition(".")
+            if kind not in _FOLDERS:
+                lock.close()
+                continue
+            claims.append(Claim(self._run(kind, name), marker, lock))
+        return claims
+
+    def owner(self, run: Run) -> int | None:
+        """The process id of the devkit at work on a run, or ``None`` where there is none."""
+        marker = self._active / f"{run.kind}.{run.name}"
+        lock = _lock_existing(marker)
+        if lock is not None:
+            lock.close()
+            return None
+        with suppress(OSError, ValueError):
+            return int(marker.read_text())
+        return None
+
+    def find(self, name: str, kind: Kind | None = None) -> Run:
+        """A job or server by its name.
+
+        Raises:
+            NotFound: There is none.
+        """
+        for each in _FOLDERS if kind is None else (kind,):
+            run = self._run(each, name)
+            if name and "/" not in name and run.folder.is_dir():
+                return run
+        raise NotFound(
+            f"there is no {kind or 'job or server'} named {name!r} in {self.root}",
+            remedy="devkit jobs lists what there is",
+        )
+
+    def runs(self, kind: Kind) -> list[Run]:
+        """All runs of a kind, oldest first."""
+        return [self._run(kind, entry.name) for entry in self.entries(kind)]
+
+    def entries(self, kind: Kind) -> list[Entry]:
+        """The index of a kind, oldest first; what was deleted by hand is not in it."""
+        with store_errors(self.root):
+            if not self._index.usable:
+                self._index.rebuild(self._entries_of_folders())
+            return [e for e in self._index.entries(kind) if self._run(kind, e.name).folder.is_dir()]
+
+    def index(self, run: Run) -> None:
+        """Bring the index up to date with the folder of a run."""
+        with store_errors(self.root):
+            if self._index.usable:
+                self._index.put(_entry(run))
+            else:
+                self._index.rebuild(self._entries_of_folders())
+
+    def delete(self, run: Run) -> None:
+        """Delete the folder of a run and its entry.
+
+        Raises:
+            StoreError: A devkit is at work on it.
+        """
+        if self.owner(run) is not None:
+            raise StoreError(
+                f"{run.kind} {run.name!r} is running",
+                remedy=f"stop it first: devkit stop {run.name}",
+            )
+        with store_errors(self.root):
+            shutil.rmtree(run.folder)
+            self._index.remove(run.kind, run.name)
+
+    def _make(self) -> None:
+        for folder in (self._active, *(self.root / name for name in _FOLDERS.values())):
+            folder.mkdir(parents=True, exist_ok=True)
+        ignore = self.root / ".gitignore"
+        if not ignore.exists():
+            write_atomically(ignore, "*\n")
+
+    def _run(self, kind: Kind, name: str) -> Run:
+        return Run(kind, name, self.root / _FOLDERS[kind] / name)
+
+    def _lock_new(self, marker: Path) -> IO[str] | None:
+        """Lock a new file, then give it its name: it is never seen there unlocked."""
+        while True:
+            descriptor, temporary = tempfile.mkstemp(prefix=_CLAIM_PREFIX, dir=self._active)
+            lock = os.fdopen(descriptor, "w")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if os.fstat(lock.fileno()).st_nlink == 0:  # another devkit swept it away
+                    lock.close()
+                    continue
+                lock.write(str(os.getpid()))
+                lock.flush()
+                os.link(temporary, marker)
+            except FileExistsError:
+                lock.close()
+                return None
+            except BaseException:
+                lock.close()
+                raise
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+            return lock
+
+    def _entries_of_folders(self) -> Iterator[Entry]:
+        for kind, folders in _FOLDERS.items():
+            for folder in sorted((self.root / folders).iterdir()):
+                if folder.is_dir():
+                    yield _entry(self._run(kind, folder.name))
+
+
+@contextmanager
+def store_errors(root: Path) -> Iterator[None]:
+    """Turn what the file system refuses below ``root`` into a :class:`StoreError`."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {error.filename or root}: {error.strerror or error}",
+            remedy=f"make {root.parent} writable and see that its disk is not full",
+        ) from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file in one step that survives a crash of the machine."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as it stands in ``outcome.json`` and in ``--json``."""
+    return {
+        "status": outcome.status.value,
+        "secondary_status": outcome.secondary_status,
+        "exit_code": outcome.exit_code,
+        "failure_reason": outcome.failure_reason,
+        "started": outcome.started.isoformat(),
+        "ended": outcome.ended.isoformat(),
+        "duration_s": outcome.duration_s,
+        "model": None if outcome.model is None else str(outcome.model),
+        "output": None if outcome.output is None else str(outcome.output),
+        "metrics": dict(outcome.metrics),
+    }
+
+
+def _outcome_from_json(run: Run, data: Mapping[str, Any]) -> Outcome:
+    """The artifacts are found beside the file: a project folder may have moved since."""
+    return Outcome(
+        status=Status(data["status"]),
+        secondary_status=data["secondary_status"],
+        exit_code=data["exit_code"],
+        failure_reason=data["failure_reason"],
+        started=datetime.fromisoformat(data["started"]),
+        ended=datetime.fromisoformat(data["ended"]),
+        model=None if data["model"] is None else run.model_archive,
+        output=None if data["output"] is None else run.output_archive,
+        metrics=data["metrics"],
+    )
+
+
+def _entry(run: Run) -> Entry:
+    request, outcome = run.request(), run.outcome()
+    running = Status.IN_PROGRESS if run.kind == "job" else Status.IN_SERVICE
+    return Entry(
+        kind=run.kind,
+        name=run.name,
+        status=(outcome.status if outcome else running).value,
+        engine=request.get("engine", "?"),
+        image=request.get("image", "?"),
+        started=request.get("started", ""),
+        ended=outcome.ended.isoformat() if outcome else None,
+        note=outcome.failure_reason if outcome else run.state().get("url"),
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError:  # cut off by a crash of the machine: as good as not there
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _lock_existing(marker: Path) -> IO[str] | None:
+    """The lock on a file that nobody holds, or ``None`` where somebody does or it is gone."""
+    try:
+        lock = marker.open("r+")
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(lock.fileno()).st_ino == marker.stat().st_ino:
+            return lock
+    except OSError:
+        pass
+    lock.close()
+    return None

@@ -1,0 +1,1 @@
+"""The targets: where a request goes. See ``base.py`` for the seam."""

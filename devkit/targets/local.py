@@ -1,0 +1,30 @@
+"""The ``local`` target: an engine on this machine, and no AWS API at all."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from devkit import local_run
+from devkit.engines.base import Engine
+from devkit.job import ServeSpec, TrainingJob
+from devkit.local_run import Server, TrainingResult
+from devkit.progress import Observer
+from devkit.store import Store
+
+
+@dataclass(frozen=True)
+class LocalTarget:
+    """A :class:`~devkit.targets.base.Target` over an engine and a store."""
+
+    engine: Engine
+    store: Store
+    observer: Observer
+
+    def train(self, job: TrainingJob) -> TrainingResult:
+        """Run a training job on the engine."""
+        return local_run.train(job, engine=self.engine, store=self.store, observer=self.observer)
+
+    def deploy(self, spec: ServeSpec) -> AbstractContextManager[Server]:
+        """Run a server on the engine."""
+        return local_run.serve(spec, engine=self.engine, store=self.store, observer=self.observer)
