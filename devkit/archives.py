@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -58,7 +58,9 @@ class ArchiveWriter:
 
     def discard(self) -> None:
         """Leave nothing behind; harmless after :meth:`commit`."""
-        self._file.close()
+        for layer in (self._tar, self._gzip, self._file):
+            with suppress(OSError):  # a full disk refuses the last bytes of what is thrown away
+                layer.close()
         self._temporary.unlink(missing_ok=True)
 
 

@@ -49,8 +49,7 @@ def _finish(claim: Claim, store: Store, open_engine: Callable[[str], Engine]) ->
     run = claim.run
     request = run.request()
     if "engine" not in request:  # killed before anything was started
-        if run.folder.exists():
-            store.delete(run)
+        store.discard(claim)
         return
     engine = open_engine(request["engine"])
     container = engine.reopen(container_name(store, run), engine_notes(run))

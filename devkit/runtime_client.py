@@ -132,10 +132,16 @@ def encode(data: Any) -> bytes:
 
 
 def decode(reply: Reply) -> Any:
-    """An answer: decoded where it is JSON, else text where it is text, else bytes."""
+    """An answer: decoded where it is JSON, else text where it is text, else bytes.
+
+    What is called JSON and is not comes as it is.
+    """
     media_type = reply.content_type.partition(";")[0].strip().lower()
     if media_type == "application/json":
-        return json.loads(reply.body)
+        try:
+            return json.loads(reply.body)
+        except ValueError:
+            return reply.body
     return reply.text if media_type.startswith("text/") else reply.body
 
 

@@ -230,9 +230,18 @@ class Store:
                 f"{run.kind} {run.name!r} is running",
                 remedy=f"stop it first: devkit stop {run.name}",
             )
+        self._delete(run)
+
+    def discard(self, claim: Claim) -> None:
+        """Delete a run that this process holds, and that came to nothing."""
+        self._delete(claim.run)
+
+    def _delete(self, run: Run) -> None:
         with store_errors(self.root):
-            shutil.rmtree(run.folder)
-            self._index.remove(run.kind, run.name)
+            if run.folder.exists():
+                shutil.rmtree(run.folder)
+            if self._index.usable:
+                self._index.remove(run.kind, run.name)
 
     def _make(self) -> None:
         for folder in (self._active, *(self.root / name for name in _FOLDERS.values())):

@@ -6,7 +6,7 @@ import argparse
 from urllib.parse import urlsplit
 
 from devkit import runtime_client
-from devkit.cli import options
+from devkit.cli import answer, options
 from devkit.engines.base import Address
 from devkit.errors import ConfigError, NotFound
 from devkit.project import Project
@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
         accept=arguments.accept,
     )
     if arguments.json:
-        document = {"answer": runtime_client.decode(reply), "content_type": reply.content_type}
+        document = answer.fields(runtime_client.decode(reply))
+        document["content_type"] = reply.content_type
         arguments.terminal.result(document, None)
     else:
         ends_line = reply.body.endswith(b"\n") or not reply.content_type.startswith(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from devkit.cli import options
+from devkit.cli import answer, options
 from devkit.store import outcome_to_json
 
 
@@ -25,8 +24,8 @@ def run(arguments: argparse.Namespace) -> None:
     data = None if arguments.data is None else options.body(arguments.data)
     result = options.project(arguments).run(data=data, port=arguments.port)
     training = {"job": result.training.name, **outcome_to_json(result.training.outcome)}
-    answer = result.answer
-    if isinstance(answer, bytes):
-        answer = answer.decode("utf-8", errors="replace")
-    text = answer if isinstance(answer, str) else json.dumps(answer)
-    arguments.terminal.result({"answer": answer, "training": training}, text)
+    if arguments.json:
+        document = {**answer.fields(result.answer), "training": training}
+        arguments.terminal.result(document, None)
+    else:
+        answer.show(result.answer, arguments.terminal)

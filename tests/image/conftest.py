@@ -1,8 +1,7 @@
-"""Puts the image's program folder on the path, and offers its model and servers to the tests."""
+"""Offers the image's model and servers to the tests."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-IMAGE = Path(__file__).resolve().parents[2] / "image"
-sys.path[:0] = [str(Path(__file__).parent), str(IMAGE / "program")]
-
-from image_programs import NEEDS_NGINX, Server, ServerFactory, run_train  # noqa: E402
+from tests.image.image_programs import NEEDS_NGINX, Server, ServerFactory, run_train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from image_programs import IRIS
 from sklearn.datasets import load_iris  # type: ignore[import-untyped]
 
 import dataset
 from dataset import DataError
+from tests.image.image_programs import IRIS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,16 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from image_programs import NEEDS_NGINX, PATIENCE_S, PROGRAM, Server, ServerFactory, free_port, until
+
+from tests.image.image_programs import (
+    NEEDS_NGINX,
+    PATIENCE_S,
+    PROGRAM,
+    Server,
+    ServerFactory,
+    free_port,
+    until,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

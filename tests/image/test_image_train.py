@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from image_programs import IRIS, PATIENCE_S, PROGRAM, run_train, train_environment
 
 from model import CATEGORIES, MODEL_FILE, LogisticRegressionGD
+from tests.image.image_programs import IRIS, PATIENCE_S, PROGRAM, run_train, train_environment
 
 if TYPE_CHECKING:
     from pathlib import Path

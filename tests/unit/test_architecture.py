@@ -1,0 +1,117 @@
+"""What the design relies on: one-way dependencies, one reader of the environment, few imports."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import devkit
+
+ROOT = Path(devkit.__file__).parent
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        name = str(path.relative_to(ROOT))
+        yield name, ast.parse(path.read_text())
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def users_of(package: str) -> set[str]:
+    return {
+        name
+        for name, tree in modules()
+        if any(each == package or each.startswith(f"{package}.") for each in imports(tree))
+    }
+
+
+def test_the_docker_sdk_is_imported_in_one_module() -> None:
+    assert users_of("docker") == {"engines/docker.py"}
+
+
+def test_dependencies_point_one_way() -> None:
+    def below(prefix: str, forbidden: tuple[str, ...]) -> list[str]:
+        return [
+            f"{name} imports {each}"
+            for name, tree in modules()
+            if name.startswith(prefix)
+            for each in imports(tree)
+            if each.startswith(forbidden)
+        ]
+
+    outer = ("devkit.cli", "devkit.targets", "devkit.project", "devkit.__main__")
+    assert below("engines/", (*outer, "devkit.local_run", "devkit.store")) == []
+    assert below("local_run.py", outer) == []
+    assert below("targets/", ("devkit.cli", "devkit.project")) == []
+    for pure in ("contract.py", "job.py", "errors.py"):
+        assert below(pure, (*outer, "devkit.store", "devkit.local_run", "devkit.config")) == []
+
+
+def test_the_environment_has_one_reader() -> None:
+    readers = {
+        name
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("environ", "getenv", "environb")
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+    }
+    assert readers - {"engines/sandbox/execution.py"} == {"config.py"}
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from devkit.cli import parser\n"
+        "parser.make_parser()\n"
+        "print(*sorted({'docker', 'requests', 'boto3', 'moto', 'sagemaker', 'virtualenv'} "
+        "& set(sys.modules)))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == ""
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(devkit.__all__) == [
+        "BuildError",
+        "ConfigError",
+        "DevkitError",
+        "EngineError",
+        "InvocationFailed",
+        "NotFound",
+        "Outcome",
+        "PortInUse",
+        "Project",
+        "RunResult",
+        "Server",
+        "ServingFailed",
+        "Status",
+        "StoreError",
+        "TrainingFailed",
+        "TrainingResult",
+        "__version__",
+    ]
+    for name in devkit.__all__:
+        assert getattr(devkit, name) is not None
+
+
+def test_every_kind_of_error_has_an_exit_code_of_its_own() -> None:
+    from devkit import errors  # noqa: PLC0415
+
+    kinds = [each for each in vars(errors).values() if isinstance(each, type)]
+    codes = [each.exit_code for each in kinds if issubclass(each, errors.DevkitError)]
+    assert len(codes) == len(set(codes)) == 10

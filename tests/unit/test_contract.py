@@ -1,0 +1,125 @@
+"""The contract as data: shapes and limits of SageMaker."""
+
+from __future__ import annotations
+
+import pytest
+
+from devkit import contract
+
+
+def test_hyperparameters_are_strings_whatever_they_were() -> None:
+    values = {"eta": 0.05, "n": 1000, "flag": True, "text": "a", "list": [1, "b"]}
+    assert {k: contract.hyperparameter_string(v) for k, v in values.items()} == {
+        "eta": "0.05",
+        "n": "1000",
+        "flag": "true",
+        "text": "a",
+        "list": '[1, "b"]',
+    }
+
+
+def test_a_channel_without_content_type_has_no_such_key() -> None:
+    config = contract.inputdataconfig_json({"train": "text/csv", "validation": None})
+    assert config == {
+        "train": {
+            "ContentType": "text/csv",
+            "TrainingInputMode": "File",
+            "S3DistributionType": "FullyReplicated",
+            "RecordWrapperType": "None",
+        },
+        "validation": {
+            "TrainingInputMode": "File",
+            "S3DistributionType": "FullyReplicated",
+            "RecordWrapperType": "None",
+        },
+    }
+
+
+def test_hosts_are_sorted_as_text_and_groups_are_not() -> None:
+    hosts = contract.host_names(10)
+    config = contract.resourceconfig_json("algo-10", hosts, "local")
+    assert isinstance(config, dict)
+    assert config["hosts"] == ["algo-1", "algo-10", *(f"algo-{n}" for n in range(2, 10))]
+    assert config["instance_groups"] == [
+        {"instance_group_name": "homogeneousCluster", "instance_type": "local", "hosts": [*hosts]}
+    ]
+    assert config["current_host"] == "algo-10"
+    assert config["network_interface_name"] == "eth0"
+
+
+def test_the_platforms_variables_win_over_the_requests() -> None:
+    environment = contract.training_environment(
+        "Iris-1", {"TRAINING_JOB_NAME": "mine", "MY_VARIABLE": "1"}
+    )
+    assert environment["TRAINING_JOB_NAME"] == "Iris-1"
+    assert environment["TRAINING_JOB_ARN"].endswith(":training-job/iris-1")
+    assert environment["MY_VARIABLE"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (None, "AlgorithmError: , exit code: 3"),
+        ("no data\n", "AlgorithmError: no data, exit code: 3"),
+    ],
+)
+def test_failure_reason_has_the_failure_file_and_the_exit_code(
+    failure: str | None, expected: str
+) -> None:
+    assert contract.failure_reason(3, failure) == expected
+
+
+def test_failure_reason_is_cut_at_1024_characters() -> None:
+    assert len(contract.failure_reason(1, "x" * 5000)) == 1024
+
+
+@pytest.mark.parametrize("name", ["a", "a-b", "A1", "a" * 63])
+def test_names_that_sagemaker_takes(name: str) -> None:
+    assert contract.name_problems("job name", name) == []
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a-", "a_b", "a b", "a" * 64, "a\n", "../x"])
+def test_names_that_sagemaker_refuses(name: str) -> None:
+    [problem] = contract.name_problems("job name", name)
+    assert repr(name) in problem
+
+
+def test_every_hyperparameter_problem_is_named() -> None:
+    values = {"k" * 257: "v", "long": "v" * 2501, "lines": "a\nb"}
+    assert len(contract.hyperparameter_problems(values)) == 3
+    assert contract.hyperparameter_problems({"ok": "v" * 2500}) == []
+    many = {str(n): "" for n in range(101)}
+    assert contract.hyperparameter_problems(many) == ["101 hyperparameters: at most 100"]
+
+
+def test_channel_names_and_their_number() -> None:
+    assert contract.channel_problems(["train", "a.b-c_d"]) == []
+    assert len(contract.channel_problems(["", "a/b", "..", "x" * 65])) == 4
+    assert contract.channel_problems([f"c{n}" for n in range(21)]) == ["21 channels: at most 20"]
+
+
+def test_training_environment_takes_512_characters_and_hosting_1024() -> None:
+    value = {"KEY": "v" * 513}
+    assert len(contract.training_environment_problems(value)) == 1
+    assert contract.hosting_environment_problems(value) == []
+    assert len(contract.training_environment_problems({"1KEY": ""})) == 1
+
+
+def test_hosting_environment_is_32_kilobytes_in_all() -> None:
+    environment = {f"K{n}": "v" * 1000 for n in range(40)}
+    assert contract.hosting_environment_problems(environment) == [
+        "environment of 40110 bytes: at most 32768"
+    ]
+
+
+def test_a_metric_needs_a_regex_with_a_group() -> None:
+    assert contract.metric_problems([("loss", r"loss=(\S+)")]) == []
+    assert "no group" in contract.metric_problems([("loss", "loss=")])[0]
+    assert "regular expression" in contract.metric_problems([("loss", "(")])[0]
+    assert len(contract.metric_problems([(f"m{n}", "(x)") for n in range(41)])) == 1
+
+
+@pytest.mark.parametrize(("status", "who"), [(400, "client"), (499, "client"), (500, "server")])
+def test_an_error_status_is_the_clients_or_the_servers(status: int, who: str) -> None:
+    message = contract.model_error_message(status, "no")
+    assert message == f'Received {who} error ({status}) from primary with message "no"'

@@ -1,0 +1,331 @@
+"""Training and serving around a fake engine: what is written before, and what is kept after."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devkit import local_run
+from devkit.engines.base import Address, ProgramFile, StartRefused
+from devkit.errors import (
+    ConfigError,
+    EngineError,
+    InvocationFailed,
+    ServingFailed,
+    StoreError,
+    TrainingFailed,
+)
+from devkit.job import Channel, MetricDefinition, ServeSpec, Status, TrainingJob
+from devkit.local_run import TrainingResult
+from devkit.signals import Terminated
+from devkit.store import Store
+from tests.unit.fakes import IMAGE, FakeEngine, Inside, Notes, Program
+
+
+def train(program: Program, store: Store, **fields: object) -> TrainingResult:
+    job = TrainingJob(**{"name": "a", "image": IMAGE} | fields)  # type: ignore[arg-type]
+    return local_run.train(job, engine=FakeEngine(program), store=store, observer=Notes())
+
+
+# --- training --------------------------------------------------------------------------------
+
+
+def test_a_program_finds_its_configuration_and_leaves_a_model(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.csv").write_text("1,2")
+    seen: dict[str, object] = {}
+
+    def program(inside: Inside) -> int:
+        config = inside.path("/opt/ml/input/config")
+        for name in ("hyperparameters", "inputdataconfig", "resourceconfig"):
+            seen[name] = json.loads((config / f"{name}.json").read_text())
+        seen["data"] = (inside.path("/opt/ml/input/data/training") / "x.csv").read_text()
+        seen["environment"] = dict(inside.spec.environment)
+        inside.path("/opt/ml/model/weights").write_text("w")
+        inside.path("/opt/ml/output/data/report").write_text("r")
+        return 0
+
+    result = train(
+        program,
+        store,
+        hyperparameters={"eta": "0.05"},
+        channels=(Channel(name="training", source=tmp_path / "data", content_type="text/csv"),),
+        environment={"MINE": "1"},
+    )
+    assert seen["hyperparameters"] == {"eta": "0.05"}
+    assert seen["data"] == "1,2"
+    assert isinstance(seen["inputdataconfig"], dict)
+    assert seen["inputdataconfig"]["training"]["ContentType"] == "text/csv"
+    assert isinstance(seen["environment"], dict)
+    assert seen["environment"]["TRAINING_JOB_NAME"] == "a"
+    assert seen["environment"]["MINE"] == "1"
+    assert result.outcome.status is Status.COMPLETED
+    assert result.model is not None
+    assert result.outcome.output is not None
+    with tarfile.open(result.model) as model, tarfile.open(result.outcome.output) as output:
+        assert model.getnames() == ["weights"]
+        assert output.getnames() == ["report"]
+    assert store.abandoned() == []
+
+
+def test_every_line_is_kept_and_searched_for_metrics(store: Store) -> None:
+    def program(inside: Inside) -> int:
+        for number in range(1000):
+            inside.print(f"loss={number}")
+        inside.print("loss=no number")
+        return 0
+
+    result = train(program, store, metrics=(MetricDefinition(name="loss", regex=r"loss=(\S+)"),))
+    assert result.log.splitlines()[:2] == ["loss=0", "loss=1"]
+    assert len(result.log.splitlines()) == 1001
+    assert result.metrics == {"loss": 999.0}
+    assert len((result.run.folder / "metrics.jsonl").read_text().splitlines()) == 1000
+
+
+def test_a_failed_job_tells_the_failure_file_and_its_last_lines(store: Store) -> None:
+    def program(inside: Inside) -> int:
+        inside.path("/opt/ml/output/failure").write_text("no such column: petal")
+        inside.path("/opt/ml/model/partial").write_text("half")
+        inside.print("the last line")
+        return 3
+
+    with pytest.raises(TrainingFailed) as error:
+        train(program, store)
+    assert "AlgorithmError: no such column: petal, exit code: 3" in error.value.message
+    assert error.value.log_tail == ("the last line",)
+    run = store.find("a")
+    outcome = run.outcome()
+    assert outcome is not None
+    assert (outcome.status, outcome.exit_code, outcome.model) == (Status.FAILED, 3, None)
+    assert run.model_archive.exists()  # kept for whoever looks, but no result
+    assert run.failure.read_text() == "no such column: petal"
+
+
+def test_max_run_stops_the_job_and_keeps_its_model(store: Store) -> None:
+    def program(inside: Inside) -> int:
+        inside.stopped.wait()
+        inside.path("/opt/ml/model/so-far").write_text("w")
+        return 0
+
+    result = train(program, store, max_run_s=1)
+    assert result.outcome.status is Status.STOPPED
+    assert result.outcome.secondary_status == "MaxRuntimeExceeded"
+    assert result.model is not None
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "grace_s"), [(KeyboardInterrupt(), 10.0), (Terminated(15), 120.0)]
+)
+def test_an_interrupted_job_is_stopped_with_its_grace_and_kept(
+    store: Store, interrupt: BaseException, grace_s: float
+) -> None:
+    def program(inside: Inside) -> int:
+        inside.path("/opt/ml/model/so-far").write_text("w")
+        inside.print("begun")
+        inside.stopped.wait()
+        return 143
+
+    class Interrupts(Notes):
+        def phase(self, phase: object) -> None:
+            super().phase(phase)
+            if self.phases[-1] == "Training":
+                raise interrupt
+
+    engine = FakeEngine(program)
+    job = TrainingJob(name="a", image=IMAGE)
+    with pytest.raises(type(interrupt)):
+        local_run.train(job, engine=engine, store=store, observer=Interrupts())
+    outcome = store.find("a").outcome()
+    assert outcome is not None
+    assert (outcome.status, outcome.exit_code) == (Status.STOPPED, 143)
+    assert outcome.model is not None
+    assert engine.containers[0].graces == [grace_s]
+    assert engine.containers[0].removed
+
+
+def test_an_engine_that_refuses_leaves_a_failed_job(store: Store) -> None:
+    engine = FakeEngine(lambda _: 0)
+    engine.start_error = EngineError("out of memory")
+    with pytest.raises(EngineError):
+        local_run.train(
+            TrainingJob(name="a", image=IMAGE), engine=engine, store=store, observer=Notes()
+        )
+    outcome = store.find("a").outcome()
+    assert outcome is not None
+    assert (outcome.status, outcome.failure_reason) == (Status.FAILED, "out of memory")
+
+
+def test_a_program_that_cannot_be_executed_is_explained(store: Store) -> None:
+    engine = FakeEngine(lambda _: 0)
+    engine.start_error = StartRefused(
+        "exec: permission denied", ProgramFile("/p/train", 0o644, b"#!")
+    )
+    with pytest.raises(TrainingFailed, match="is not executable") as error:
+        local_run.train(
+            TrainingJob(name="a", image=IMAGE), engine=engine, store=store, observer=Notes()
+        )
+    assert error.value.remedy is not None
+    assert "chmod +x train" in error.value.remedy
+
+
+def test_a_full_disk_leaves_the_job_to_the_next_command(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def program(inside: Inside) -> int:
+        inside.path("/opt/ml/model/weights").write_text("w")
+        return 0
+
+    engine = FakeEngine(program)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    notes = Notes()
+    with monkeypatch.context() as patch:
+        patch.setattr("devkit.opt_ml.collect_model", full)
+        with pytest.raises(StoreError, match="No space left on device"):
+            local_run.train(
+                TrainingJob(name="a", image=IMAGE), engine=engine, store=store, observer=notes
+            )
+    assert "the next devkit command does that" in notes.notes[-1]
+    assert not engine.containers[0].removed
+
+    from devkit.recovery import recover  # noqa: PLC0415 - what the next command does
+
+    recover(store, lambda _: engine, notes)
+    outcome = store.find("a").outcome()
+    assert outcome is not None
+    assert outcome.status is Status.COMPLETED
+    assert store.find("a").model_archive.exists()
+    assert engine.containers[0].removed
+
+
+def test_all_problems_of_a_job_are_named_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        TrainingJob(
+            name="no good",
+            image=IMAGE,
+            hyperparameters={"a": "x\ny"},
+            channels=(Channel(name="bad/name", source=tmp_path / "missing"),),
+            max_run_s=0,
+        )
+    assert str(error.value).count("\n  - ") == 5
+
+
+# --- serving ---------------------------------------------------------------------------------
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    ping_status = 200
+
+    def do_GET(self) -> None:
+        self._answer(self.ping_status, b"not ready")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(500 if body == b"fail" else 200, body)
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", self.headers.get("Content-Type", "text/plain"))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def address() -> Iterator[Address]:
+    _Handler.ping_status = 200
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield Address("127.0.0.1", server.server_port)
+        server.shutdown()
+
+
+def until_stopped(inside: Inside) -> int:
+    inside.print("serving")
+    inside.stopped.wait()
+    return 0
+
+
+def serve_spec(**fields: object) -> ServeSpec:
+    return ServeSpec(**{"name": "s", "image": IMAGE, "model": None} | fields)  # type: ignore[arg-type]
+
+
+def test_a_server_answers_until_the_block_ends(store: Store, address: Address) -> None:
+    engine = FakeEngine(until_stopped, address)
+    with local_run.serve(serve_spec(), engine=engine, store=store, observer=Notes()) as server:
+        assert server.url == address.url
+        assert server.invoke({"a": 1}) == {"a": 1}
+        assert server.invoke("text", content_type="text/csv") == "text"
+        assert server.invoke(b"\x00", content_type="application/x-npy") == b"\x00"
+        assert store.find("s").state()["url"] == address.url
+    outcome = store.find("s").outcome()
+    assert outcome is not None
+    assert outcome.status is Status.STOPPED
+    assert engine.containers[0].graces == [30.0]
+    assert engine.containers[0].removed
+    assert not store.find("s").opt_ml.exists()
+
+
+def test_an_error_of_the_model_has_its_status_and_body(store: Store, address: Address) -> None:
+    engine = FakeEngine(until_stopped, address)
+    with (
+        local_run.serve(serve_spec(), engine=engine, store=store, observer=Notes()) as server,
+        pytest.raises(InvocationFailed, match=r"Received server error \(500\)") as error,
+    ):
+        server.invoke("fail", content_type="text/plain")
+    assert (error.value.status, error.value.body) == (500, "fail")
+
+
+def test_a_server_whose_user_fails_is_stopped_in_good_order(store: Store, address: Address) -> None:
+    engine = FakeEngine(until_stopped, address)
+    with pytest.raises(ZeroDivisionError):  # noqa: SIM117 - the block is what fails
+        with local_run.serve(serve_spec(), engine=engine, store=store, observer=Notes()):
+            raise ZeroDivisionError
+    outcome = store.find("s").outcome()
+    assert outcome is not None
+    assert outcome.status is Status.STOPPED
+    assert engine.containers[0].graces == [30.0]
+
+
+def _serve(store: Store, program: Program, address: Address, **fields: object) -> None:
+    engine = FakeEngine(program, address)
+    with local_run.serve(serve_spec(**fields), engine=engine, store=store, observer=Notes()):
+        raise AssertionError("the server came up")
+
+
+def _dies(inside: Inside) -> int:
+    inside.print("no module named flask")
+    return 1
+
+
+def test_a_server_that_dies_is_told_with_its_last_lines(store: Store) -> None:
+    nobody = Address("127.0.0.1", 1)
+    with pytest.raises(ServingFailed, match="exit code 1 before its ping was good") as error:
+        _serve(store, _dies, nobody)
+    assert error.value.log_tail == ("no module named flask",)
+
+
+def test_a_ping_that_is_never_good_is_told_with_what_it_says(
+    store: Store, address: Address
+) -> None:
+    _Handler.ping_status = 500
+    with pytest.raises(ServingFailed, match=r"ping health check within 0\.3 s.*HTTP 500 not ready"):
+        _serve(store, until_stopped, address, startup_timeout_s=0.3)
+
+
+def test_a_port_that_nobody_listens_on_is_told(store: Store) -> None:
+    nobody = Address("127.0.0.1", 1)
+    with pytest.raises(ServingFailed, match="nothing answers HTTP") as error:
+        _serve(store, until_stopped, nobody, startup_timeout_s=0.3)
+    assert "0.0.0.0:8080" in (error.value.remedy or "")

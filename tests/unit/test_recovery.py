@@ -1,0 +1,108 @@
+"""What a killed devkit left is finished by the next one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devkit.attempt import HOST, container_name, engine_notes
+from devkit.engines.base import ContainerSpec, Engine, Folder
+from devkit.errors import EngineError
+from devkit.job import Status
+from devkit.recovery import recover
+from devkit.store import Run, Store
+from tests.unit.fakes import IMAGE, FakeEngine, Inside, Notes, Program
+
+
+def left_behind(store: Store, engine: FakeEngine, **request: Any) -> Run:
+    """A run as a killed devkit leaves it: claimed, its container started, nothing collected."""
+    claim = store.claim(
+        "job",
+        "a",
+        {"engine": "process", "image": "i", "started": "2026-01-01T00:00:00+00:00"} | request,
+    )
+    run = claim.run
+    folders = []
+    for name in ("model", "output"):
+        source = run.opt_ml / HOST / name
+        source.mkdir(parents=True)
+        folders.append(Folder(target=f"/opt/ml/{name}", source=source))
+    engine.start(
+        ContainerSpec(
+            name=container_name(store, run),
+            image=IMAGE,
+            folders=tuple(folders),
+            run_folder=engine_notes(run),
+        )
+    )
+    claim.release(finished=False)
+    return run
+
+
+def ends(inside: Inside) -> int:
+    inside.path("/opt/ml/model/weights").write_text("w")
+    inside.print("loss=0.5")
+    return 0
+
+
+def goes_on(inside: Inside) -> int:
+    inside.path("/opt/ml/model/so-far").write_text("w")
+    inside.print("loss=0.7")
+    inside.stopped.wait()
+    return 137
+
+
+@pytest.mark.parametrize(
+    ("program", "status", "loss"), [(ends, Status.COMPLETED, 0.5), (goes_on, Status.STOPPED, 0.7)]
+)
+def test_artifacts_log_and_metrics_are_collected(
+    store: Store, program: Program, status: Status, loss: float
+) -> None:
+    engine = FakeEngine(program)
+    run = left_behind(store, engine, metrics=[{"name": "loss", "regex": r"loss=(\S+)"}])
+    if program is ends:
+        engine.containers[0].wait()
+    notes = Notes()
+    recover(store, lambda _: engine, notes)
+    outcome = run.outcome()
+    assert outcome is not None
+    assert outcome.status is status
+    assert outcome.model is not None
+    assert outcome.metrics == {"loss": loss}
+    assert (run.logs / "algo-1.log").read_text() == f"loss={loss}\n"
+    assert engine.containers[0].removed
+    assert store.abandoned() == []
+    assert "devkit was killed" in notes.notes[0]
+
+
+def test_a_run_whose_engine_does_not_answer_waits(store: Store) -> None:
+    run = left_behind(store, FakeEngine(ends))
+
+    def no_engine(_name: str) -> Engine:
+        raise EngineError("no engine answers")
+
+    notes = Notes()
+    recover(store, no_engine, notes)
+    assert run.outcome() is None
+    assert notes.notes == ["job a is still not finished: no engine answers"]
+    [claim] = store.abandoned()
+    claim.release(finished=True)
+
+
+def test_a_run_killed_before_its_request_was_written_leaves_nothing(store: Store) -> None:
+    claim = store.claim("job", "a", {})
+    claim.release(finished=False)
+    recover(store, lambda _: FakeEngine(ends), Notes())
+    assert store.entries("job") == []
+    assert not claim.run.folder.exists()
+
+
+def test_a_run_killed_after_its_outcome_only_loses_its_container(store: Store) -> None:
+    engine = FakeEngine(ends)
+    run = left_behind(store, engine)
+    recover(store, lambda _: engine, Notes())
+    outcome = run.outcome()
+    (store.root / "active" / "job.a").write_text("1")
+    recover(store, lambda _: engine, Notes())
+    assert run.outcome() == outcome
