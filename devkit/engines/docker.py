@@ -142,7 +142,11 @@ class DockerEngine:
                 found = self._client.inspect_container(name)
             except DockerNotFound:
                 return None
-        return DockerContainer(self._client, found["Id"])
+        container = DockerContainer(self._client, found["Id"])
+        if found["State"]["Status"] == "created":  # devkit was killed before it started it
+            container.remove()
+            return None
+        return container
 
     def _create(self, spec: ContainerSpec) -> str:
         limits = spec.limits
@@ -229,10 +233,7 @@ class DockerContainer:
     def lines(self) -> Iterator[str]:
         """All its output, live."""
         with _engine_errors("follow the container's output"):
-            chunks = self._client.logs(
-                self.identifier, stdout=True, stderr=True, stream=True, follow=True
-            )
-            yield from _lines(chunks)
+            yield from _lines(self._output())
 
     def exit_code(self) -> int | None:
         """Its exit code, or ``None`` while it runs."""
@@ -305,6 +306,27 @@ class DockerContainer:
                     self._client.wait(
                         self.identifier, timeout=_REMOVAL_TIMEOUT_S, condition="removed"
                     )
+
+    def _output(self) -> Iterator[bytes]:
+        """Its output as it comes, and then what the engine left out of it.
+
+        Engines may end the stream they are followed on before they have written down what a
+        container said last (Docker 20.10 does, now and then); once it has ended, all of it is there.
+        """
+        given = 0
+        for chunk in self._logs(follow=True):
+            given += len(chunk)
+            yield chunk
+        self._client.wait(self.identifier)
+        for chunk in self._logs(follow=False):
+            yield chunk[given:]
+            given = max(0, given - len(chunk))
+
+    def _logs(self, *, follow: bool) -> Iterator[bytes]:
+        chunks: Iterator[bytes] = self._client.logs(
+            self.identifier, stdout=True, stderr=True, stream=True, follow=follow
+        )
+        return chunks
 
     def _inspect(self) -> dict[str, Any]:
         with _engine_errors("look at the container"):
