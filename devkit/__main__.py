@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from devkit.cli import parser
-from devkit.errors import DevkitError
+from devkit.errors import DevkitError, StoreError
 from devkit.signals import EXIT_INTERRUPTED, Terminated, terminated_by_signals
 
-_EXIT_CANNOT_WRITE = 8
+if TYPE_CHECKING:
+    from devkit.cli.terminal import Terminal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,30 +23,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or the exit code of the error's kind (see :mod:`devkit.errors`), 130 after Ctrl-C,
         143 after SIGTERM.
     """
-    arguments = parser.parse(argv)
+    try:
+        from devkit.cli import parser  # noqa: PLC0415 - a Ctrl-C meanwhile shows no traceback either
+
+        arguments = parser.parse(argv)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     try:
         with terminated_by_signals(), arguments.terminal:
             return int(arguments.run(arguments) or 0)
-    except DevkitError as error:
-        arguments.terminal.error(error)
-        return error.exit_code
-    except Terminated as stopped:
-        arguments.terminal.message(str(stopped))
-        return stopped.exit_code
-    except KeyboardInterrupt:
-        arguments.terminal.message("interrupted")
-        return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read the output has gone: `devkit logs JOB | head`
         sys.stderr.close()
         return 0
-    except OSError as error:
-        arguments.terminal.error(
-            DevkitError(
-                f"{error.filename or 'the system'}: {error.strerror or error}",
-                remedy="see that the disk is not full and that you may write there",
-            )
+    except (DevkitError, KeyboardInterrupt, OSError) as error:
+        return _tell(error, arguments.terminal)
+
+
+def _tell(error: BaseException, terminal: Terminal) -> int:
+    """Tell why the command fails; the exit code of that kind."""
+    if isinstance(error, Terminated):
+        terminal.message(str(error))
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        terminal.message("interrupted")
+        return EXIT_INTERRUPTED
+    if isinstance(error, OSError):
+        error = StoreError(
+            f"{error.filename or 'the system'}: {error.strerror or error}",
+            remedy="see that the disk is not full and that you may write there",
         )
-        return _EXIT_CANNOT_WRITE
+    if not isinstance(error, DevkitError):
+        raise error
+    terminal.error(error)
+    return error.exit_code
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from devkit.diagnosis import NOT_EXECUTABLE, NOT_FOUND, Diagnosis, explain
+from devkit.diagnosis import NOT_EXECUTABLE, NOT_FOUND, Diagnosis, explain, refusal
 from devkit.engines.base import Container, ContainerSpec, Engine, Image, StartRefused
 from devkit.errors import DevkitError
 from devkit.finishing import Ending, finish
 from devkit.index import Kind
 from devkit.job import MetricDefinition, Outcome, Status
-from devkit.logs import LogPump, LogRecord
+from devkit.logs import LogPump, LogRecord, tail
 from devkit.progress import Observer
 from devkit.signals import Terminated
 from devkit.store import Run, Store, store_errors
@@ -75,6 +75,7 @@ class Attempt:
         self.run = self._claim.run
         self._record = LogRecord(self.run, HOST, metrics)
         self._log: LogPump | None = None
+        self._stopped = False
 
     @property
     def container_name(self) -> str:
@@ -111,17 +112,35 @@ class Attempt:
         self._claim.release(finished=True)
         return outcome
 
-    def unwind(self, error: BaseException, *, in_service: bool = False) -> None:
+    def unwind(
+        self, error: BaseException, *, reason: str | None = None, in_service: bool = False
+    ) -> None:
         """End what runs and record how it ended, after ``error``; raises nothing of its own.
 
-        What cannot be finished now is left to the next command. A server ``in_service`` is stopped
-        in good order: what went wrong is its user's.
+        What cannot be finished now is left to the next command. What had ended by itself before
+        keeps its own ending. A server ``in_service`` is stopped in good order: what went wrong is
+        its user's.
+
+        Args:
+            error: What happened.
+            reason: The reason to record; by default the error's message.
+            in_service: Whether the run is a server whose ping was good.
         """
+        ending: Ending | None = _ending_after(error, reason)
+        if in_service:
+            ending = Ending(Status.STOPPED)
         try:
             container = self._engine.reopen(self.container_name, engine_notes(self.run))
             if container is not None:
-                self.stop(container, self._grace_after(error, in_service))
-            self.finish(container, Ending(Status.STOPPED) if in_service else _ending_after(error))
+                if self._ended_by_itself(container):
+                    ending = None
+                    self.observer.note(
+                        f"{self.run.name} has ended: collecting what it left "
+                        "(Ctrl-C: the next devkit command does that)"
+                    )
+                else:
+                    self._stop_aloud(container, self._grace_after(error, in_service))
+            self.finish(container, ending)
         except BaseException as second:  # the first error is the one to tell
             why = str(second).splitlines()[0] if str(second) else type(second).__name__
             self.observer.note(
@@ -134,13 +153,21 @@ class Attempt:
         """SIGTERM, then SIGKILL after the grace; a Ctrl-C meanwhile kills at once."""
         if container.exit_code() is not None:
             return
-        self.observer.note(
-            f"stopping {self.run.name}: SIGTERM, SIGKILL after {grace_s:g} s (Ctrl-C: at once)"
-        )
+        self._stopped = True
         try:
             container.stop(grace_s)
         except KeyboardInterrupt:
             container.stop(0)
+
+    def _stop_aloud(self, container: Container, grace_s: float) -> None:
+        self.observer.note(
+            f"stopping {self.run.name}: SIGTERM, SIGKILL after {grace_s:g} s (Ctrl-C: at once)"
+        )
+        self.stop(container, grace_s)
+
+    def _ended_by_itself(self, container: Container) -> bool:
+        """Whether a job had ended before anybody stopped it: only collecting it went wrong."""
+        return self.run.kind == "job" and not self._stopped and container.exit_code() is not None
 
     def _grace_after(self, error: BaseException, in_service: bool) -> float:
         if isinstance(error, KeyboardInterrupt) and not isinstance(error, Terminated):
@@ -159,8 +186,11 @@ def engine_notes(run: Run) -> Path:
     return run.engine_notes / HOST
 
 
-def diagnose(container: Container, program: str) -> Diagnosis | None:
+def diagnose(container: Container, program: str, run: Run) -> Diagnosis | None:
     """Why an ended container's program could not be executed, where that is what happened."""
+    refused = refusal(tail(run))
+    if refused is not None:
+        return diagnose_refusal(program, StartRefused(refused, container.read_program(program)))
     if container.exit_code() not in (NOT_EXECUTABLE, NOT_FOUND):
         return None
     file = container.read_program(program)
@@ -169,7 +199,7 @@ def diagnose(container: Container, program: str) -> Diagnosis | None:
 
 def diagnose_refusal(program: str, refused: StartRefused) -> Diagnosis:
     """Why a container's program could not be executed at all."""
-    found = explain(program, refused.program)
+    found = explain(program, refused.program, refused.detail)
     return found or Diagnosis(
         refused.detail,
         f"see that {program} can be executed in the image, and its #! line names "
@@ -177,9 +207,9 @@ def diagnose_refusal(program: str, refused: StartRefused) -> Diagnosis:
     )
 
 
-def _ending_after(error: BaseException) -> Ending:
+def _ending_after(error: BaseException, reason: str | None) -> Ending:
     if isinstance(error, KeyboardInterrupt):
         return Ending(Status.STOPPED)
     if isinstance(error, DevkitError):
-        return Ending(Status.FAILED, error.message)
+        return Ending(Status.FAILED, reason or error.message)
     return Ending(Status.FAILED, f"devkit failed: {type(error).__name__}: {error}")

@@ -190,7 +190,8 @@ def _flatten(document: Mapping[str, object], origin: Origin, prefix: str = "") -
     for name, value in document.items():
         key = f"{prefix}{name}"
         if isinstance(value, Mapping) and not schema.takes_tables(prefix):
-            flat |= {key: Raw({}, origin)} if key in schema.TABLES else {}
+            if key in schema.TABLES or not (value or key in schema.SECTIONS):
+                flat[key] = Raw({}, origin)
             flat |= _flatten(value, origin, f"{key}.")
         else:
             flat[key] = Raw(value, origin)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from devkit.engines.base import ProgramFile
 
 # What shells and env exit with when a program cannot be executed or found.
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
+
+_REFUSAL = re.compile(
+    r"exec \S+: (no such file or directory|exec format error|permission denied)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -18,12 +24,22 @@ class Diagnosis:
     remedy: str
 
 
-def explain(program: str, file: ProgramFile | None) -> Diagnosis | None:
+def refusal(lines: Sequence[str]) -> str | None:
+    """What the runtime wrote in the program's place, where it could not execute it.
+
+    Newer ones (runc 1.1) find out only after the start: such a container has ended with exit code
+    1, and this is all it wrote.
+    """
+    return lines[0] if len(lines) == 1 and _REFUSAL.fullmatch(lines[0]) else None
+
+
+def explain(program: str, file: ProgramFile | None, refused: str = "") -> Diagnosis | None:
     """What is wrong with ``train`` or ``serve``, as far as the file shows it.
 
     Args:
         program: The name the container was started with.
         file: What the container's PATH has under that name.
+        refused: What was said when it could not be executed.
 
     Returns:
         ``None`` where nothing is wrong with the file.
@@ -41,7 +57,7 @@ def explain(program: str, file: ProgramFile | None) -> Diagnosis | None:
         )
     first_line, found, _ = file.head.partition(b"\n")
     if first_line.startswith(b"#!"):
-        return _explain_interpreter(program, file, first_line, bool(found))
+        return _explain_interpreter(program, file, first_line, bool(found), refused)
     if file.head.startswith((b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe")):
         return _explain_binary(program, file)
     return Diagnosis(
@@ -51,7 +67,7 @@ def explain(program: str, file: ProgramFile | None) -> Diagnosis | None:
 
 
 def _explain_interpreter(
-    program: str, file: ProgramFile, first_line: bytes, whole: bool
+    program: str, file: ProgramFile, first_line: bytes, whole: bool, refused: str
 ) -> Diagnosis | None:
     if whole and first_line.endswith(b"\r"):
         return Diagnosis(
@@ -59,6 +75,13 @@ def _explain_interpreter(
             r"name ends in \r",
             f"convert it (sed -i 's/\\r$//' {program}) and keep it so: "
             f"'{program} text eol=lf' in .gitattributes",
+        )
+    interpreter = first_line[2:].split()[:1]
+    if interpreter and "no such file" in refused.lower():
+        name = interpreter[0].decode("utf-8", errors="replace")
+        return Diagnosis(
+            f"{file.path} asks for the interpreter {name}, which is not there",
+            f"install {name} in the image, or start {program} with #!/usr/bin/env python3",
         )
     return None
 

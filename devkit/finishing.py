@@ -28,6 +28,8 @@ class Ending:
     status: Status
     reason: str | None = None
     secondary: str | None = None
+    remedy: str | None = None
+    """What the user can do about it."""
 
 
 def finish(
@@ -39,7 +41,9 @@ def finish(
     ending: Ending | None,
     store: Store,
 ) -> Outcome:
-    """Collect what an ended container left, and record how the run ended.
+    """Collect what an ended container left, record how the run ended, and remove the container.
+
+    Where the outcome is recorded already, only the last of that is left to do.
 
     Args:
         run: The job or server.
@@ -54,31 +58,42 @@ def finish(
         EngineError: The engine did not give an artifact.
     """
     with store_errors(store.root):
-        exit_code = None if container is None else container.exit_code()
-        failure = None
-        if container is not None:
-            metrics = _complete_log(log, container)
-            failure = _collect(run, container)
-        else:
-            metrics = {}
-        ending = ending or _own_ending(exit_code, failure)
-        outcome = Outcome(
-            status=ending.status,
-            secondary_status=ending.secondary or ending.status.value,
-            exit_code=exit_code,
-            failure_reason=ending.reason,
-            started=started,
-            ended=datetime.now(timezone.utc),
-            # A stopped job keeps its model (§1.10); that of a failed one is kept, but no result.
-            model=_if_there(run.model_archive) if ending.status is not Status.FAILED else None,
-            output=_if_there(run.output_archive),
-            metrics=metrics,
-        )
-        run.write_outcome(outcome)
+        outcome = run.outcome() or _record(run, container, log, started, ending)
         store.index(run)
     if container is not None:
         container.remove()
     _discard(run)
+    return outcome
+
+
+def _record(
+    run: Run,
+    container: Container | None,
+    log: LogPump | LogRecord,
+    started: datetime,
+    ending: Ending | None,
+) -> Outcome:
+    exit_code = None if container is None else container.exit_code()
+    failure = None
+    if container is not None:
+        metrics = _complete_log(log, container)
+        failure = _collect(run, container)
+    else:
+        metrics = {}
+    ending = ending or _own_ending(exit_code, failure)
+    outcome = Outcome(
+        status=ending.status,
+        secondary_status=ending.secondary or ending.status.value,
+        exit_code=exit_code,
+        failure_reason=ending.reason,
+        started=started,
+        ended=datetime.now(timezone.utc),
+        # A stopped job keeps its model (§1.10); that of a failed one is kept, but no result.
+        model=_if_there(run.model_archive) if ending.status is not Status.FAILED else None,
+        output=_if_there(run.output_archive),
+        metrics=metrics,
+    )
+    run.write_outcome(outcome)
     return outcome
 
 

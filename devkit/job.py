@@ -147,6 +147,21 @@ class Outcome:
     metrics: Mapping[str, float] = field(default_factory=dict)
     """The last value of each metric."""
 
+    def document(self) -> dict[str, object]:
+        """The outcome for machines: ``outcome.json``, and in ``--json``."""
+        return {
+            "status": self.status.value,
+            "secondary_status": self.secondary_status,
+            "exit_code": self.exit_code,
+            "failure_reason": self.failure_reason,
+            "started": self.started.isoformat(),
+            "ended": self.ended.isoformat(),
+            "duration_s": self.duration_s,
+            "model": None if self.model is None else str(self.model),
+            "output": None if self.output is None else str(self.output),
+            "metrics": dict(self.metrics),
+        }
+
     @property
     def duration_s(self) -> float:
         """From the start to the last artifact."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from devkit import contract, opt_ml
 from devkit.attempt import HOST, Attempt, diagnose, diagnose_refusal, engine_notes
@@ -49,7 +49,7 @@ class TrainingResult:
     def summary(self) -> str:
         """The job in one line: name, status, metrics, model."""
         metrics = "".join(f" {name}={value:g}" for name, value in self.metrics.items())
-        return f"{self.name} {self.outcome.status.value}{metrics} → {self.model}"
+        return f"{self.name} {self.outcome.status.value}{metrics}"
 
     @property
     def log(self) -> str:
@@ -97,13 +97,13 @@ def train(job: TrainingJob, *, engine: Engine, store: Store, observer: Observer)
         error = TrainingFailed(
             f"training job {job.name} did not start: {diagnosis.reason}", remedy=diagnosis.remedy
         )
-        attempt.unwind(error)
+        attempt.unwind(error, reason=diagnosis.reason)
         raise error from None
     except BaseException as error:
         attempt.unwind(error)
         raise
     if outcome.status is Status.FAILED:
-        raise _training_failed(attempt.run, outcome)
+        raise _training_failed(attempt.run, outcome, ending)
     return TrainingResult(attempt.run, outcome)
 
 
@@ -132,15 +132,17 @@ def _await_end(
         attempt.stop(container, contract.TRAIN_STOP_GRACE_S)
         return Ending(Status.STOPPED, secondary=_SECONDARY_MAX_RUNTIME)
     container.wait()
-    diagnosis = diagnose(container, contract.TRAIN_ARGUMENT)
-    return None if diagnosis is None else Ending(Status.FAILED, diagnosis.reason)
+    diagnosis = diagnose(container, contract.TRAIN_ARGUMENT, attempt.run)
+    if diagnosis is None:
+        return None
+    return Ending(Status.FAILED, diagnosis.reason, remedy=diagnosis.remedy)
 
 
-def _training_failed(run: Run, outcome: Outcome) -> TrainingFailed:
+def _training_failed(run: Run, outcome: Outcome, ending: Ending | None) -> TrainingFailed:
     return TrainingFailed(
         f"training job {run.name} failed: {outcome.failure_reason}",
         log_tail=tail(run),
-        remedy=f"the whole log: devkit logs {run.name}",
+        remedy=(ending and ending.remedy) or f"the whole log: devkit logs {run.name}",
     )
 
 
@@ -190,14 +192,18 @@ class Server:
             raise
         return decode(reply)
 
-    def wait(self) -> int:
+    def wait(self) -> NoReturn:
         """Wait until the server ends, which it does by itself only when something is wrong.
 
-        Returns:
-            The container's exit code.
+        Raises:
+            ServingFailed: It ended.
         """
         self._log.wait()
-        return self._container.wait() or 0
+        raise ServingFailed(
+            f"server {self.name} ended by itself, with exit code {self._container.wait()}",
+            log_tail=tail(self.run),
+            remedy=f"the whole log: devkit logs {self.name}",
+        )
 
     @property
     def running(self) -> bool:
@@ -246,7 +252,7 @@ def serve(spec: ServeSpec, *, engine: Engine, store: Store, observer: Observer) 
         error = ServingFailed(
             f"server {spec.name} did not start: {diagnosis.reason}", remedy=diagnosis.remedy
         )
-        attempt.unwind(error)
+        attempt.unwind(error, reason=diagnosis.reason)
         raise error from None
     except BaseException as error:
         attempt.unwind(error, in_service=in_service)
@@ -295,7 +301,7 @@ def _await_service(spec: ServeSpec, container: Container, log: LogPump, attempt:
 
 
 def _died(spec: ServeSpec, container: Container, run: Run) -> ServingFailed:
-    diagnosis = diagnose(container, contract.SERVE_ARGUMENT)
+    diagnosis = diagnose(container, contract.SERVE_ARGUMENT, run)
     if diagnosis is not None:
         return ServingFailed(
             f"server {spec.name} did not start: {diagnosis.reason}",

@@ -5,17 +5,23 @@ from __future__ import annotations
 import errno
 import socket
 
-from devkit.errors import PortInUse
+from devkit.errors import ConfigError, PortInUse
 
 LOOPBACK = "127.0.0.1"
+_MAX_PORT = 65_535
 
 
 def require_free_port(port: int) -> None:
     """Make sure that a port of 127.0.0.1 can be listened on; 0 always can.
 
     Raises:
+        ConfigError: There is no such port, or this user may not have it.
         PortInUse: Somebody listens on it.
     """
+    if not 0 <= port <= _MAX_PORT:
+        raise ConfigError(
+            f"there is no port {port}", remedy=f"0 to {_MAX_PORT}; 0 takes a free one"
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -23,4 +29,7 @@ def require_free_port(port: int) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortInUse(port) from None
-            raise
+            raise ConfigError(
+                f"port {port} on {LOOPBACK} cannot be listened on: {error.strerror}",
+                remedy="choose another port: --port 0 takes a free one",
+            ) from error

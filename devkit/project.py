@@ -255,6 +255,8 @@ class Project:
     ) -> TrainingJob:
         """The job, checked; its image is not built yet."""
         train = self.settings.train
+        if name is not None:
+            self.store.require_unused("job", name)
         return TrainingJob(
             name=name or self._new_name(),
             image=_NOT_BUILT,
@@ -274,6 +276,8 @@ class Project:
     def _server(self, name: str | None, port: int | None, model: Path) -> ServeSpec:
         """The server, checked; its image is not built yet."""
         serve = self.settings.serve
+        if name is not None:
+            self.store.require_unused("server", name)
         host_port = serve.port if port is None else port
         require_free_port(host_port)
         return ServeSpec(

@@ -14,6 +14,8 @@ from devkit.engines.base import Address
 from devkit.errors import InvocationFailed
 
 _POLL_S = 0.02
+# A server may take this long before anybody is told what its ping says.
+_PATIENCE_S = 2.0
 _BODY_SHOWN_CHARS = 200
 
 
@@ -43,7 +45,7 @@ def ping(address: Address, timeout_s: float = contract.PING_TIMEOUT_S) -> str | 
     except TimeoutError:
         return f"no answer within {timeout_s:g} s"
     except (OSError, http.client.HTTPException):
-        return "nothing answers HTTP on port"
+        return "nothing answers HTTP"
     if reply.status != http.HTTPStatus.OK:
         return f"HTTP {reply.status} {reply.text[:_BODY_SHOWN_CHARS]}".strip()
     if time.monotonic() - begun > timeout_s:
@@ -63,22 +65,23 @@ def await_ping(
         address: The container's.
         timeout_s: The start-up window, in seconds.
         ended: Whether the container has ended.
-        on_problem: Called when what is wrong changes.
+        on_problem: Called when the ping is not good after a while, and when what is wrong changes.
 
     Returns:
         ``None`` when the ping is good, else what was wrong last.
     """
-    deadline = time.monotonic() + timeout_s
-    before = None
+    begun = time.monotonic()
+    told: str | None = None
     while True:
         problem = ping(address)
         if problem is None:
             return None
-        if problem != before:
-            on_problem(problem)
-            before = problem
-        if ended() or time.monotonic() >= deadline:
+        waited = time.monotonic() - begun
+        if ended() or waited >= timeout_s:
             return problem
+        if waited >= _PATIENCE_S and problem != told:
+            on_problem(problem)
+            told = problem
         time.sleep(_POLL_S)
 
 
@@ -140,8 +143,10 @@ def decode(reply: Reply) -> Any:
     if media_type == "application/json":
         try:
             return json.loads(reply.body)
-        except ValueError:
+        except UnicodeDecodeError:
             return reply.body
+        except ValueError:
+            return reply.text
     return reply.text if media_type.startswith("text/") else reply.body
 
 

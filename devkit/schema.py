@@ -205,6 +205,7 @@ READERS: dict[str, Reader] = {
     "invoke.content_type": _text,
     "invoke.data": _text,
 }
+SECTIONS = {key.partition(".")[0] for key in READERS}
 TABLES = {
     "image.build_args",
     "train.hyperparameters",
@@ -326,8 +327,7 @@ def _unknown(key: str, raw: Raw) -> str:
     known = sorted(k.removeprefix(f"{section}.") for k in READERS if k.startswith(f"{section}."))
     if known:
         return f"{key} ({raw.origin.name}): no such key; [{section}] takes {', '.join(known)}"
-    sections = sorted({k.partition(".")[0] for k in READERS})
-    return f"{key} ({raw.origin.name}): no such table; there are {', '.join(sections)}"
+    return f"{key} ({raw.origin.name}): no such table; there are {', '.join(sorted(SECTIONS))}"
 
 
 def _default_name(root: Path) -> str:

@@ -1,10 +1,12 @@
-"""Stop a run that another devkit is at work on, by asking that devkit."""
+"""Stop runs that other devkits are at work on, by asking those devkits."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 
 from devkit import contract
 from devkit.errors import DevkitError
@@ -15,19 +17,24 @@ _POLL_S = 0.02
 _COLLECTING_S = 300.0
 
 
-def stop(store: Store, run: Run) -> str:
-    """Ask the owner of a run to stop it, and wait until it has.
+def stop(store: Store, runs: Iterable[Run]) -> dict[str, str]:
+    """Ask the owners of all runs to stop them, and wait until they have.
 
     Returns:
-        The run's status at the end; one that has ended before keeps its own.
+        The runs' statuses at the end, by name; one that has ended before keeps its own.
 
     Raises:
-        DevkitError: The owner did not stop it in time.
+        DevkitError: An owner did not stop its run in time.
     """
-    owner = store.owner(run)
-    if owner is not None:
-        os.kill(owner, signal.SIGTERM)
+    owners = [(run, store.owner(run)) for run in runs]
+    for owner in {owner for _, owner in owners if owner is not None}:
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(owner, signal.SIGTERM)
     deadline = time.monotonic() + contract.TRAIN_STOP_GRACE_S + _COLLECTING_S
+    return {run.name: _await_end(store, run, owner, deadline) for run, owner in owners}
+
+
+def _await_end(store: Store, run: Run, owner: int | None, deadline: float) -> str:
     while store.owner(run) is not None:
         if time.monotonic() > deadline:
             raise DevkitError(f"{run.kind} {run.name} does not stop; devkit {owner} works on it")

@@ -28,6 +28,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from devkit import contract
 from devkit.errors import NotFound, StoreError
 from devkit.index import Entry, Index, Kind
 from devkit.job import Outcome, Status
@@ -94,7 +95,7 @@ class Run:
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Record how the run ended."""
-        self.write("outcome", outcome_to_json(outcome))
+        self.write("outcome", outcome.document())
 
 
 class Claim:
@@ -133,17 +134,12 @@ class Store:
             StoreError: There is a run of this name.
         """
         run = self._run(kind, name)
-        taken = StoreError(
-            f"there is already a {kind} named {name!r}",
-            remedy=f"choose another --name, or remove it: devkit clean {name}",
-        )
         with store_errors(self.root):
-            if run.folder.exists():
-                raise taken
+            self.require_unused(kind, name)
             marker = self._active / f"{kind}.{name}"
             lock = self._lock_new(marker)
             if lock is None:
-                raise taken
+                raise _taken(kind, name)
             claim = Claim(run, marker, lock)
             try:
                 run.folder.mkdir(parents=True)
@@ -155,6 +151,15 @@ class Store:
                 claim.release(finished=True)
                 raise
             return claim
+
+    def require_unused(self, kind: Kind, name: str) -> None:
+        """Make sure that a run of this name can be made.
+
+        Raises:
+            StoreError: There is one already.
+        """
+        if self._run(kind, name).folder.exists():
+            raise _taken(kind, name)
 
     def abandoned(self) -> list[Claim]:
         """The unfinished runs nobody works on any more, now claimed by this process."""
@@ -193,7 +198,7 @@ class Store:
         """
         for each in _FOLDERS if kind is None else (kind,):
             run = self._run(each, name)
-            if name and "/" not in name and run.folder.is_dir():
+            if contract.JOB_NAME.fullmatch(name) and run.folder.is_dir():
                 return run
         raise NotFound(
             f"there is no {kind or 'job or server'} named {name!r} in {self.root}",
@@ -310,22 +315,6 @@ def write_atomically(path: Path, text: str) -> None:
         raise
 
 
-def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as it stands in ``outcome.json`` and in ``--json``."""
-    return {
-        "status": outcome.status.value,
-        "secondary_status": outcome.secondary_status,
-        "exit_code": outcome.exit_code,
-        "failure_reason": outcome.failure_reason,
-        "started": outcome.started.isoformat(),
-        "ended": outcome.ended.isoformat(),
-        "duration_s": outcome.duration_s,
-        "model": None if outcome.model is None else str(outcome.model),
-        "output": None if outcome.output is None else str(outcome.output),
-        "metrics": dict(outcome.metrics),
-    }
-
-
 def _outcome_from_json(run: Run, data: Mapping[str, Any]) -> Outcome:
     """The artifacts are found beside the file: a project folder may have moved since."""
     return Outcome(
@@ -338,6 +327,13 @@ def _outcome_from_json(run: Run, data: Mapping[str, Any]) -> Outcome:
         model=None if data["model"] is None else run.model_archive,
         output=None if data["output"] is None else run.output_archive,
         metrics=data["metrics"],
+    )
+
+
+def _taken(kind: Kind, name: str) -> StoreError:
+    return StoreError(
+        f"there is already a {kind} named {name!r}",
+        remedy=f"choose another --name, or remove it: devkit clean {name}",
     )
 
 

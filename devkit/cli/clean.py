@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devkit.cli import options
 from devkit.errors import ConfigError
-from devkit.store import Run, Store
+
+if TYPE_CHECKING:
+    from devkit.store import Run, Store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from devkit import config
 from devkit.cli import options
 
 
@@ -16,6 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Show."""
+    from devkit import config
+
     settings = options.project(arguments).settings
     rows = list(config.explain(settings))
     document = {key: {"value": _plain(value), "from": source} for key, value, source in rows}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from devkit import runtime_client
 from devkit.cli import answer, options
-from devkit.engines.base import Address
 from devkit.errors import ConfigError, NotFound
-from devkit.project import Project
+
+if TYPE_CHECKING:
+    from devkit.engines.base import Address
+    from devkit.project import Project
+
+_HTTP_PORT = 80
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,15 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Invoke."""
+    from devkit import runtime_client
+
     project = options.project(arguments)
     settings = project.settings.invoke
     data = settings.data if arguments.data is None else arguments.data
     if data is None:
         raise ConfigError("there is nothing to invoke with", remedy="give --data")
-    url = arguments.url or _server_url(project, arguments.server)
+    body = data.encode() if arguments.data is None else options.body(data)
     reply = runtime_client.invoke(
-        _address(url),
-        options.body(data) if arguments.data is not None else data.encode(),
+        _address(arguments.url or _server_url(project, arguments.server)),
+        body,
         content_type=settings.content_type,
         accept=arguments.accept,
     )
@@ -58,7 +64,13 @@ def _server_url(project: Project, name: str | None) -> str:
 
 
 def _address(url: str) -> Address:
-    parts = urlsplit(url)
+    from devkit.engines.base import Address
+
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # half an IPv6 address, or a port that is no number
+        parts, port = urlsplit(""), None
     if parts.scheme != "http" or not parts.hostname:
         raise ConfigError(f"--url {url}: must be an address such as http://127.0.0.1:8080")
-    return Address(parts.hostname, parts.port or 80)
+    return Address(parts.hostname, port or _HTTP_PORT)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from devkit.cli import options
-from devkit.index import Entry
+
+if TYPE_CHECKING:
+    from devkit.index import Entry
 
 _HEADINGS = ("KIND", "NAME", "STATUS", "ENGINE", "STARTED (UTC)", "TOOK", "")
 _NOTE_CHARS = 60

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from devkit.cli import options
-from devkit.logs import follow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print."""
+    from devkit.logs import follow
+
     store = options.project(arguments).store
     found = store.find(arguments.name)
     lines = follow(found, lambda: arguments.follow and store.owner(found) is not None)

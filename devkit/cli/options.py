@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devkit.errors import ConfigError
-from devkit.project import Project
+
+if TYPE_CHECKING:
+    from devkit.project import Project
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +78,8 @@ def add_startup_timeout(parser: argparse.ArgumentParser) -> None:
 
 def project(arguments: argparse.Namespace) -> Project:
     """The project that the flags name, with what they override."""
+    from devkit.project import Project
+
     image = getattr(arguments, "image", None)
     return Project.load(
         arguments.project,

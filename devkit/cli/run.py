@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from devkit.cli import answer, options
-from devkit.store import outcome_to_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the loop."""
     data = None if arguments.data is None else options.body(arguments.data)
     result = options.project(arguments).run(data=data, port=arguments.port)
-    training = {"job": result.training.name, **outcome_to_json(result.training.outcome)}
+    training = {"job": result.training.name, **result.training.outcome.document()}
     if arguments.json:
         document = {**answer.fields(result.answer), "training": training}
         arguments.terminal.result(document, None)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 
 from devkit.cli import options
-from devkit.errors import ServingFailed
-from devkit.logs import tail
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve."""
-    from devkit import background  # noqa: PLC0415 - subprocess is slow to import
+    from devkit import background
 
     if arguments.detach:
         document = background.start_server(arguments.argv, options.project(arguments))
@@ -43,9 +41,4 @@ def run(arguments: argparse.Namespace) -> None:
         document = {"server": server.name, "url": server.url}
         report(document)
         arguments.terminal.result(document, server.url)
-        exit_code = server.wait()
-        raise ServingFailed(
-            f"server {server.name} ended by itself, with exit code {exit_code}",
-            log_tail=tail(server.run),
-            remedy=f"the whole log: devkit logs {server.name}",
-        )
+        server.wait()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 
 from devkit.cli import options
-from devkit.stopping import stop
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Stop."""
+    from devkit.stopping import stop
+
     store = options.project(arguments).store
     if arguments.all:
         runs = [run for kind in ("job", "server") for run in store.runs(kind)]
         runs = [run for run in runs if store.owner(run) is not None]
     else:
         runs = [store.find(name) for name in arguments.names]
-    stopped = {run.name: stop(store, run) for run in runs}
+    stopped = stop(store, runs)
     text = "\n".join(f"{name} {status}" for name, status in stopped.items())
     arguments.terminal.result({"stopped": stopped}, text or "nothing runs")

@@ -11,10 +11,12 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from devkit.errors import DevkitError
-from devkit.job import Phase, Sample
+
+if TYPE_CHECKING:
+    from devkit.job import Phase, Sample
 
 _TICK_S = 0.2
 _BUILD_LINES_KEPT = 20

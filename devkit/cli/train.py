@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 
 from devkit.cli import options
-from devkit.store import outcome_to_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,5 +21,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Train."""
     result = options.project(arguments).train(name=arguments.name)
-    document = {"job": result.name, **outcome_to_json(result.outcome)}
+    document = {"job": result.name, **result.outcome.document()}
     arguments.terminal.result(document, str(result.model))

@@ -37,6 +37,7 @@ from devkit.engines.base import (
     StartRefused,
 )
 from devkit.errors import BuildError, EngineError, NotFound, PortInUse
+from devkit.signals import held_back
 
 _HEAD_BYTES = 4096
 _TAIL_LINES = 30
@@ -164,7 +165,8 @@ class DockerEngine:
             # Logs must be readable whatever the engine's default driver is.
             log_config=LogConfig(type=LogConfig.types.JSON),
         )
-        with _engine_errors(f"create a container from {spec.image.reference}"):
+        # Broken off, the engine would make a container that nobody knows of.
+        with _engine_errors(f"create a container from {spec.image.reference}"), held_back():
             try:
                 created = self._client.create_container(
                     spec.image.id,

@@ -53,16 +53,14 @@ def test_only_200_in_time_is_a_good_ping() -> None:
     with answering(response("500 Oh", b"why")) as address:
         assert ping(address) == "HTTP 500 why"
     with answering(b"") as address:
-        assert ping(address) == "nothing answers HTTP on port"
+        assert ping(address) == "nothing answers HTTP"
     with answering(None) as address:
         assert ping(address, 0.05) == "no answer within 0.05 s"
 
 
 def test_waiting_ends_when_the_container_has() -> None:
-    problems: list[str] = []
     with answering(response("503 Wait")) as address:
-        assert await_ping(address, 60, lambda: True, problems.append) == "HTTP 503"
-    assert problems == ["HTTP 503"]
+        assert await_ping(address, 60, lambda: True, print) == "HTTP 503"
 
 
 def test_an_error_names_who_is_to_blame_and_carries_the_body() -> None:

@@ -184,23 +184,23 @@ class _Supervisor:
     def _reap(self) -> None:
         code = reap().get(self._program)
         if code is not None and self._exit_code is None:
-            self._end(code, abandoned=False)
+            self._end(code)
 
     def _die(self) -> None:
         """Devkit is gone: end everything, now."""
         if self._exit_code is None:
             self._send(signal.SIGKILL)
             _, status = os.waitpid(self._program, 0)
-            self._end(exit_code(status), abandoned=os.WIFSIGNALED(status))
+            self._end(exit_code(status))
         self._deadline = 0.0
 
-    def _end(self, code: int, *, abandoned: bool) -> None:
+    def _end(self, code: int) -> None:
         """The program's process is gone: nothing of it survives, and everybody may know."""
         self._hear_start()
         if not self._plan.isolated:
             end_descendants(self._program)
         remove_links(self._plan.links)
-        _write_exit(Path(self._plan.run_folder), code, abandoned=abandoned)
+        _write_exit(Path(self._plan.run_folder), code)
         self.report({"exited": code})
         self._exit_code = code
         if self._forwarder is not None:
@@ -208,9 +208,9 @@ class _Supervisor:
             self._forwarder.finish()
 
 
-def _write_exit(run_folder: Path, code: int, *, abandoned: bool) -> None:
-    """Record the end for a devkit that comes later; ``abandoned`` if this one died before it."""
-    text = json.dumps({"exit_code": code, "abandoned": abandoned})
+def _write_exit(run_folder: Path, code: int) -> None:
+    """Record the end for a devkit that comes later."""
+    text = json.dumps({"exit_code": code})
     draft = run_folder / f"{EXIT}.draft"
     with suppress(OSError):  # a full disk must not keep this devkit from being told
         draft.write_text(text, encoding="ascii")
