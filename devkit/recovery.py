@@ -6,6 +6,7 @@ collected as if nothing had happened; one that still runs is killed, and what it
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from datetime import datetime
 
@@ -19,6 +20,10 @@ from devkit.progress import Observer
 from devkit.store import Claim, Store
 
 _KILLED = "devkit was killed while this ran"
+
+# The process engine kills what runs as soon as its devkit is gone, and not only when the next one
+# comes; a job that was killed for want of memory at that very time is told no better.
+_KILLED_WITH_DEVKIT = 128 + signal.SIGKILL
 
 
 def recover(store: Store, open_engine: Callable[[str], Engine], observer: Observer) -> None:
@@ -53,16 +58,11 @@ def _finish(claim: Claim, store: Store, open_engine: Callable[[str], Engine]) ->
         return
     engine = open_engine(request["engine"])
     container = engine.reopen(container_name(store, run), engine_notes(run))
-    if run.outcome() is not None:  # killed after everything was collected
-        if container is not None:
-            container.remove()
-        store.index(run)
-        return
     ending: Ending | None = Ending(Status.STOPPED, _KILLED)
-    if container is not None:
+    if container is not None and run.outcome() is None:
         if container.exit_code() is None:
             container.stop(0)
-        elif run.kind == "job":
+        elif run.kind == "job" and container.exit_code() != _KILLED_WITH_DEVKIT:
             ending = None
     metrics = (MetricDefinition(**metric) for metric in request.get("metrics", ()))
     finish(
