@@ -9,12 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from devkit import history
 from devkit.diagnosis import NOT_EXECUTABLE, NOT_FOUND, Diagnosis, explain, refusal
 from devkit.engines.base import Container, ContainerSpec, Engine, Image, StartRefused
 from devkit.errors import DevkitError
 from devkit.finishing import Ending, finish
 from devkit.index import Kind
-from devkit.job import MetricDefinition, Outcome, Status
+from devkit.job import MetricDefinition, Outcome, Phase, Status
 from devkit.logs import LogPump, LogRecord, tail
 from devkit.progress import Observer
 from devkit.signals import Terminated
@@ -90,6 +91,12 @@ class Attempt:
             f"devkit.{self.run.kind}": self.run.name,
             "devkit.pid": str(os.getpid()),
         }
+
+    def enter(self, phase: Phase) -> None:
+        """The job enters a phase."""
+        with store_errors(self._store.root):
+            history.enter(self.run, phase.value)
+        self.observer.phase(phase)
 
     def start(self, spec: ContainerSpec) -> tuple[Container, LogPump]:
         """Start the container and follow its output."""

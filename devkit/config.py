@@ -50,6 +50,8 @@ class TrainSettings:
     hyperparameters: Mapping[str, str]
     channels: tuple[schema.ChannelSetting, ...]
     metrics: tuple[schema.MetricSetting, ...]
+    entrypoint: tuple[str, ...] | None
+    arguments: tuple[str, ...] | None
     max_run_s: int
     environment: Mapping[str, str]
     memory_bytes: int | None

@@ -48,6 +48,20 @@ PING_TIMEOUT_S = 2.0
 STARTUP_TIMEOUT_S = 480
 INVOCATION_TIMEOUT_S = 60.0
 
+# §1.10: StatusMessage of a secondary status. The last four are undocumented.
+STATUS_MESSAGES = {
+    "Starting": "Starting the training job",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Failed": "Training job failed",
+    "Interrupted": "Training job interrupted",
+    "Uploading": "Uploading generated training model",
+    "Stopping": "Stopping the training job",
+    "Completed": "Training job completed",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+}
+
 # §1.9
 FAILURE_REASON_CHARS = 1024
 
@@ -62,6 +76,8 @@ JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
 ENVIRONMENT_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
+MAX_START_WORDS = 100
+MAX_START_WORD_CHARS = 256
 MAX_CHANNELS = 20
 MAX_HYPERPARAMETERS = 100
 MAX_HYPERPARAMETER_KEY_CHARS = 256
@@ -113,6 +129,35 @@ def hyperparameter_problems(values: Mapping[str, str]) -> list[str]:
         if "\n" in value:  # the pattern is `.*`, which matches no line end (undocumented)
             problems.append(f"hyperparameter {key!r}: a value with a line end")
     return problems
+
+
+def start_problems(what: str, words: Sequence[str] | None) -> list[str]:
+    """What CreateTrainingJob would refuse about ContainerEntrypoint or -Arguments (§1.1)."""
+    if words is None:
+        return []
+    problems = []
+    if not 1 <= len(words) <= MAX_START_WORDS:
+        problems.append(f"{what} of {len(words)} words: 1 to {MAX_START_WORDS}")
+    problems.extend(
+        f"{what} {word[:32]!r}…: at most {MAX_START_WORD_CHARS} characters"
+        for word in words
+        if len(word) > MAX_START_WORD_CHARS
+    )
+    return problems
+
+
+def training_start(
+    entrypoint: Sequence[str] | None, arguments: Sequence[str] | None
+) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """What a training container is started with: entrypoint and arguments (§1.1).
+
+    Returns:
+        The entrypoint that replaces the image's (``None`` keeps it), and the arguments. The image's
+        CMD never counts; ``train`` is the argument where the request names neither.
+    """
+    if entrypoint is None:
+        return None, (TRAIN_ARGUMENT,) if arguments is None else tuple(arguments)
+    return tuple(entrypoint), tuple(arguments or ())
 
 
 def channel_problems(names: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from devkit import opt_ml
+from devkit import history, opt_ml
 from devkit.contract import failure_reason
 from devkit.engines.base import Container
 from devkit.job import Outcome, Status
@@ -81,9 +81,12 @@ def _record(
     else:
         metrics = {}
     ending = ending or _own_ending(exit_code, failure)
+    secondary = ending.secondary or ending.status.value
+    if run.kind == "job":
+        history.enter(run, secondary)
     outcome = Outcome(
         status=ending.status,
-        secondary_status=ending.secondary or ending.status.value,
+        secondary_status=secondary,
         exit_code=exit_code,
         failure_reason=ending.reason,
         started=started,
@@ -92,6 +95,7 @@ def _record(
         model=_if_there(run.model_archive) if ending.status is not Status.FAILED else None,
         output=_if_there(run.output_archive),
         metrics=metrics,
+        transitions=history.transitions(run),
     )
     run.write_outcome(outcome)
     return outcome

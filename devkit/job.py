@@ -65,6 +65,25 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Transition:
+    """A phase of a job: a secondary status with its times (§1.10). Times are UTC."""
+
+    status: str
+    message: str
+    started: datetime
+    ended: datetime | None = None
+
+    def document(self) -> dict[str, object]:
+        """The transition for machines."""
+        return {
+            "status": self.status,
+            "message": self.message,
+            "started": self.started.isoformat(),
+            "ended": None if self.ended is None else self.ended.isoformat(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """One training run, complete.
 
@@ -77,6 +96,10 @@ class TrainingJob:
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     channels: tuple[Channel, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] | None = None
+    """Replaces the image's ENTRYPOINT; then there is no ``train`` argument (§1.1)."""
+    arguments: tuple[str, ...] | None = None
+    """Replace the argument ``train`` (§1.1)."""
     metrics: tuple[MetricDefinition, ...] = ()
     max_run_s: int = contract.MAX_RUN_DEFAULT_S
     limits: Limits = _NO_LIMITS
@@ -89,6 +112,8 @@ class TrainingJob:
             [
                 *contract.name_problems("job name", self.name),
                 *contract.hyperparameter_problems(self.hyperparameters),
+                *contract.start_problems("entrypoint", self.entrypoint),
+                *contract.start_problems("arguments", self.arguments),
                 *contract.channel_problems(names),
                 *contract.training_environment_problems(self.environment),
                 *contract.metric_problems((m.name, m.regex) for m in self.metrics),
@@ -146,6 +171,8 @@ class Outcome:
     """The job's ``output.tar.gz``."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """The last value of each metric."""
+    transitions: tuple[Transition, ...] = ()
+    """The phases of a job, oldest first."""
 
     def document(self) -> dict[str, object]:
         """The outcome for machines: ``outcome.json``, and in ``--json``."""
@@ -160,6 +187,7 @@ class Outcome:
             "model": None if self.model is None else str(self.model),
             "output": None if self.output is None else str(self.output),
             "metrics": dict(self.metrics),
+            "transitions": [each.document() for each in self.transitions],
         }
 
     @property

@@ -74,6 +74,8 @@ def train(job: TrainingJob, *, engine: Engine, store: Store, observer: Observer)
             "hyperparameters": dict(job.hyperparameters),
             "channels": {c.name: str(c.source) for c in job.channels},
             "environment": dict(job.environment),
+            "entrypoint": job.entrypoint,
+            "arguments": job.arguments,
             "metrics": [asdict(metric) for metric in job.metrics],
             "max_run_s": job.max_run_s,
         },
@@ -84,16 +86,16 @@ def train(job: TrainingJob, *, engine: Engine, store: Store, observer: Observer)
         observer=observer,
     )
     try:
-        observer.phase(Phase.STARTING)
+        attempt.enter(Phase.STARTING)
         with store_errors(store.root):
             spec = _training_container(job, attempt)
         container, log = attempt.start(spec)
-        observer.phase(Phase.TRAINING)
+        attempt.enter(Phase.TRAINING)
         ending = _await_end(job, container, log, attempt)
-        observer.phase(Phase.UPLOADING)
+        attempt.enter(Phase.UPLOADING)
         outcome = attempt.finish(container, ending)
     except StartRefused as refused:
-        diagnosis = diagnose_refusal(contract.TRAIN_ARGUMENT, refused)
+        diagnosis = diagnose_refusal(_program(job), refused)
         error = TrainingFailed(
             f"training job {job.name} did not start: {diagnosis.reason}", remedy=diagnosis.remedy
         )
@@ -108,11 +110,13 @@ def train(job: TrainingJob, *, engine: Engine, store: Store, observer: Observer)
 
 
 def _training_container(job: TrainingJob, attempt: Attempt) -> ContainerSpec:
+    entrypoint, command = contract.training_start(job.entrypoint, job.arguments)
     prepared = opt_ml.for_training(attempt.run.opt_ml / HOST, job, HOST, (HOST,))
     return ContainerSpec(
         name=attempt.container_name,
         image=job.image,
-        command=(contract.TRAIN_ARGUMENT,),
+        entrypoint=entrypoint,
+        command=command,
         environment=contract.training_environment(job.name, job.environment),
         mounts=prepared.mounts,
         folders=prepared.folders,
@@ -121,6 +125,12 @@ def _training_container(job: TrainingJob, attempt: Attempt) -> ContainerSpec:
         labels=attempt.labels,
         run_folder=engine_notes(attempt.run),
     )
+
+
+def _program(job: TrainingJob) -> str:
+    """What is executed, as far as the request tells."""
+    entrypoint, command = contract.training_start(job.entrypoint, job.arguments)
+    return (entrypoint or command)[0]
 
 
 def _await_end(
@@ -132,7 +142,7 @@ def _await_end(
         attempt.stop(container, contract.TRAIN_STOP_GRACE_S)
         return Ending(Status.STOPPED, secondary=_SECONDARY_MAX_RUNTIME)
     container.wait()
-    diagnosis = diagnose(container, contract.TRAIN_ARGUMENT, attempt.run)
+    diagnosis = diagnose(container, _program(job), attempt.run)
     if diagnosis is None:
         return None
     return Ending(Status.FAILED, diagnosis.reason, remedy=diagnosis.remedy)

@@ -140,6 +140,13 @@ def _scalar_text(raw: Raw) -> str:
     return contract.hyperparameter_string(raw.value)
 
 
+def _words(raw: Raw) -> tuple[str, ...]:
+    words = raw.value
+    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
+        raise ValueError('a list of text, such as ["python3", "train.py"]')
+    return tuple(words)
+
+
 def _hyperparameter(raw: Raw) -> str:
     if not isinstance(raw.value, (str, int, float, list, dict)):
         raise ValueError("text, a number, a boolean, a list or a table")  # noqa: TRY004 - as above
@@ -192,6 +199,8 @@ READERS: dict[str, Reader] = {
     "train.hyperparameters": _hyperparameter,
     "train.channels": lambda raw: raw,
     "train.metrics": _metrics,
+    "train.entrypoint": _words,
+    "train.arguments": _words,
     "train.max_run_s": _integer(1, contract.MAX_RUN_LIMIT_S, " seconds (28 days)"),
     "train.environment": _scalar_text,
     "train.memory_bytes": _bytes,
@@ -225,6 +234,8 @@ DEFAULT_TEXT: dict[str, object] = {
     "image.tag": "(the project's name):dev",
     "image.platform": "(the engine's own)",
     "train.metrics": [],
+    "train.entrypoint": "(the image's own)",
+    "train.arguments": "train",
     "train.max_run_s": contract.MAX_RUN_DEFAULT_S,
     "train.memory_bytes": "(no limit)",
     "train.cpus": "(no limit)",
@@ -267,6 +278,8 @@ def defaults(root: Path) -> dict[str, Any]:
         "train.hyperparameters": {},
         "train.channels": (),
         "train.metrics": (),
+        "train.entrypoint": None,
+        "train.arguments": None,
         "train.max_run_s": contract.MAX_RUN_DEFAULT_S,
         "train.environment": {},
         "train.memory_bytes": None,

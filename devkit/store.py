@@ -31,7 +31,7 @@ from typing import IO, Any
 from devkit import contract
 from devkit.errors import NotFound, StoreError
 from devkit.index import Entry, Index, Kind
-from devkit.job import Outcome, Status
+from devkit.job import Outcome, Status, Transition
 
 FOLDER_NAME = ".devkit"
 _FOLDERS: dict[Kind, str] = {"job": "jobs", "server": "servers"}
@@ -327,6 +327,17 @@ def _outcome_from_json(run: Run, data: Mapping[str, Any]) -> Outcome:
         model=None if data["model"] is None else run.model_archive,
         output=None if data["output"] is None else run.output_archive,
         metrics=data["metrics"],
+        transitions=tuple(transition_from_json(row) for row in data.get("transitions", ())),
+    )
+
+
+def transition_from_json(row: Mapping[str, Any]) -> Transition:
+    """A transition from its document."""
+    return Transition(
+        status=row["status"],
+        message=row["message"],
+        started=datetime.fromisoformat(row["started"]),
+        ended=None if row["ended"] is None else datetime.fromisoformat(row["ended"]),
     )
 
 

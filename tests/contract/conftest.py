@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from devkit.engines.base import Engine
+from devkit.engines.docker import DockerEngine, DockerSettings, connect
 from devkit.engines.process import ProcessEngine
 from devkit.errors import EngineError
 
@@ -34,7 +35,9 @@ def engine_kind(request: pytest.FixtureRequest) -> str:
 def engine(engine_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The engine under test; skipped where this machine has none of its kind."""
     if engine_kind == DOCKER:
-        yield _docker()
+        docker = _docker()
+        yield docker
+        docker._client.close()  # the engine has no close(): it lives as long as devkit
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
@@ -60,9 +63,7 @@ def only_contained(contained: bool) -> None:
         pytest.skip("plain processes share the host's files and network")
 
 
-def _docker() -> Engine:
-    from devkit.engines.docker import DockerSettings, connect  # noqa: PLC0415 - only where asked
-
+def _docker() -> DockerEngine:
     try:
         return connect(DockerSettings(host=os.environ.get("DOCKER_HOST")), timeout_s=5)
     except EngineError as error:

@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -24,12 +25,13 @@ NAMESPACES, PLAIN = "namespaces", "plain"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A developer's home, with credentials in it."""
-    home = tmp_path_factory.mktemp("home")
-    (home / ".aws").mkdir()
-    (home / ".aws" / "credentials").write_text(CREDENTIALS)
-    return home
+def home() -> Iterator[Path]:
+    """A developer's home with credentials in it, where programs could see it (not in /tmp)."""
+    with TemporaryDirectory(dir="/var/tmp") as folder:
+        home = Path(folder)
+        (home / ".aws").mkdir()
+        (home / ".aws" / "credentials").write_text(CREDENTIALS)
+        yield home
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def test_the_developers_credentials_are_not_there_to_be_read(
 ) -> None:
     lines = contained.run(f"""
         import os, pathlib
-        print(os.listdir({str(home / ".aws")!r}) if os.path.exists({str(home)!r}) else [])
+        print(os.listdir({str(home / ".aws")!r}))
         print(list(pathlib.Path.home().iterdir()))
     """.replace("\n        ", "\n"))  # fmt: skip
     assert lines == ["[]", "[]"]
@@ -185,6 +187,8 @@ def test_a_program_without_a_handler_ignores_sigterm_as_process_1_does(
 
 
 def test_only_the_programs_own_processes_are_in_its_proc(contained: ProcessBench) -> None:
+    if "/proc/kcore" in _mount_points():
+        pytest.skip("the container around us has masked its /proc, so nobody may mount another")
     lines = contained.run("import os; print([n for n in os.listdir('/proc') if n.isdigit()])")
     assert lines == ["['1']"]
 

@@ -73,6 +73,33 @@ def test_failure_reason_is_cut_at_1024_characters() -> None:
     assert len(contract.failure_reason(1, "x" * 5000)) == 1024
 
 
+@pytest.mark.parametrize(
+    ("entrypoint", "arguments", "started"),
+    [
+        (None, None, (None, ("train",))),
+        (["/bin/sh"], None, (("/bin/sh",), ())),
+        (None, ["--fast"], (None, ("--fast",))),
+        (["/bin/sh"], ["x.sh"], (("/bin/sh",), ("x.sh",))),
+    ],
+)
+def test_the_four_start_forms(
+    entrypoint: list[str] | None,
+    arguments: list[str] | None,
+    started: tuple[tuple[str, ...] | None, tuple[str, ...]],
+) -> None:
+    """Contract 1.1."""
+    assert contract.training_start(entrypoint, arguments) == started
+
+
+def test_an_entrypoint_has_1_to_100_words_of_256_characters() -> None:
+    """Contract 1.1."""
+    assert contract.start_problems("entrypoint", None) == []
+    assert contract.start_problems("entrypoint", ["x" * 256] * 100) == []
+    assert len(contract.start_problems("entrypoint", [])) == 1
+    assert len(contract.start_problems("entrypoint", ["x"] * 101)) == 1
+    assert len(contract.start_problems("entrypoint", ["x" * 257])) == 1
+
+
 @pytest.mark.parametrize("name", ["a", "a-b", "A1", "a" * 63])
 def test_names_that_sagemaker_takes(name: str) -> None:
     assert contract.name_problems("job name", name) == []

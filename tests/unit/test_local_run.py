@@ -107,6 +107,27 @@ def test_a_failed_job_tells_the_failure_file_and_its_last_lines(store: Store) ->
     assert run.failure.read_text() == "no such column: petal"
 
 
+def test_the_phases_of_a_job_follow_each_other(store: Store) -> None:
+    """Contract 1.10."""
+    result = train(lambda _: 0, store)
+    phases = result.outcome.transitions
+    assert [p.status for p in phases] == ["Starting", "Training", "Uploading", "Completed"]
+    for before, after in zip(phases, phases[1:], strict=False):
+        assert before.ended == after.started
+    assert phases[-1].ended is None
+    assert phases[1].message == "Training image download completed. Training in progress."
+    assert store.find("a").outcome() == result.outcome
+
+
+def test_an_entrypoint_is_started_without_the_argument_train(store: Store) -> None:
+    """Contract 1.1."""
+    engine = FakeEngine(lambda _: 0)
+    job = TrainingJob(name="a", image=IMAGE, entrypoint=("/bin/sh", "-c"), arguments=("exit",))
+    local_run.train(job, engine=engine, store=store, observer=Notes())
+    [spec] = engine.specs
+    assert (spec.entrypoint, spec.command) == (("/bin/sh", "-c"), ("exit",))
+
+
 def test_max_run_stops_the_job_and_keeps_its_model(store: Store) -> None:
     def program(inside: Inside) -> int:
         inside.stopped.wait()
@@ -116,6 +137,7 @@ def test_max_run_stops_the_job_and_keeps_its_model(store: Store) -> None:
     result = train(program, store, max_run_s=1)
     assert result.outcome.status is Status.STOPPED
     assert result.outcome.secondary_status == "MaxRuntimeExceeded"
+    assert result.outcome.transitions[-1].status == "MaxRuntimeExceeded"
     assert result.model is not None
 
 
