@@ -1,7 +1,7 @@
 """The contract between SageMaker and an image, as data and pure functions.
 
 This is the one place for paths, JSON shapes, limits and texts that Amazon SageMaker fixes. Numbers
-in comments (``§1.3``) are sections of ``docs/contract.md``. Where AWS documents nothing, the
+in comments (``§1.3``) are the sections that ``docs/contract.md`` lists. Where AWS documents nothing, the
 decision taken here is marked "undocumented".
 """
 

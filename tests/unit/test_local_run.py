@@ -7,6 +7,7 @@ import json
 import tarfile
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,7 @@ def test_the_phases_of_a_job_follow_each_other(store: Store) -> None:
     result = train(lambda _: 0, store)
     phases = result.outcome.transitions
     assert [p.status for p in phases] == ["Starting", "Training", "Uploading", "Completed"]
-    for before, after in zip(phases, phases[1:], strict=False):
+    for before, after in pairwise(phases):
         assert before.ended == after.started
     assert phases[-1].ended is None
     assert phases[1].message == "Training image download completed. Training in progress."
