@@ -79,6 +79,12 @@ def archive_writer(path: Path) -> Iterator[ArchiveWriter]:
         writer.discard()
 
 
+def discard_unfinished(folder: Path) -> None:
+    """Delete the archives that a devkit which was killed has not finished writing."""
+    for path in folder.glob(".*.tar.gz.*"):
+        path.unlink(missing_ok=True)
+
+
 def pack(stream: IO[bytes], destination: Path) -> None:
     """Write all members of a tar stream, relative to their folder, into a ``.tar.gz``."""
     with archive_writer(destination) as writer:

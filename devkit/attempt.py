@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -105,6 +106,12 @@ class Attempt:
         container = self._engine.start(spec)
         self._log = LogPump(container, self._record, self.observer)
         return container, self._log
+
+    def kill(self) -> None:
+        """End the container now, from whatever thread; nothing where it has not started."""
+        container = self._engine.reopen(self.container_name, engine_notes(self.run))
+        if container is not None:
+            container.signal(signal.SIGKILL)
 
     def finish(self, container: Container | None, ending: Ending | None) -> Outcome:
         """Collect what the ended container left, record the outcome, give up the claim."""

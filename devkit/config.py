@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from devkit import schema
+from devkit.channels.plan import InputMode
 from devkit.errors import ConfigError
+from devkit.s3 import S3Settings
 from devkit.schema import Origin, Raw
 
 if sys.version_info >= (3, 11):
@@ -50,6 +52,8 @@ class TrainSettings:
     hyperparameters: Mapping[str, str]
     channels: tuple[schema.ChannelSetting, ...]
     metrics: tuple[schema.MetricSetting, ...]
+    input_mode: InputMode
+    """Of channels that do not say their own."""
     entrypoint: tuple[str, ...] | None
     arguments: tuple[str, ...] | None
     max_run_s: int
@@ -104,6 +108,7 @@ class Settings:
     train: TrainSettings
     serve: ServeSettings
     invoke: InvokeSettings
+    s3: S3Settings
     machine: Machine
     resolved: Mapping[str, Raw]
     """Every key that is set, with the value as given and where it comes from."""
@@ -228,6 +233,7 @@ def _build(root: Path, resolved: Mapping[str, Raw], machine: Machine) -> Setting
         train=TrainSettings(**table("train")),
         serve=ServeSettings(**table("serve")),
         invoke=InvokeSettings(**table("invoke")),
+        s3=S3Settings(**table("s3")),
         machine=machine,
         resolved=resolved,
     )

@@ -1,8 +1,8 @@
 """The contract between SageMaker and an image, as data and pure functions.
 
 This is the one place for paths, JSON shapes, limits and texts that Amazon SageMaker fixes. Numbers
-in comments (``§1.3``) are the sections that ``docs/contract.md`` lists. Where AWS documents nothing, the
-decision taken here is marked "undocumented".
+in comments (``§1.3``) are the sections that ``docs/contract.md`` lists. Where AWS documents
+nothing, the decision taken here is marked "undocumented".
 """
 
 from __future__ import annotations
@@ -235,25 +235,6 @@ def _regex_problems(name: str, regex: str) -> list[str]:
 def hyperparameters_json(values: Mapping[str, str]) -> JsonValue:
     """``hyperparameters.json``: flat, every value a string, ``{}`` when there are none (§1.3)."""
     return dict(values)
-
-
-def inputdataconfig_json(content_types: Mapping[str, str | None]) -> JsonValue:
-    """``inputdataconfig.json`` for File-mode channels, by name (§1.4).
-
-    ``ContentType`` is left out of a channel that has none.
-    """
-    config: dict[str, JsonValue] = {}
-    for name, content_type in content_types.items():
-        channel: dict[str, JsonValue] = (
-            {} if content_type is None else {"ContentType": content_type}
-        )
-        channel |= {
-            "TrainingInputMode": "File",
-            "S3DistributionType": "FullyReplicated",
-            "RecordWrapperType": "None",
-        }
-        config[name] = channel
-    return config
 
 
 def resourceconfig_json(current_host: str, hosts: Sequence[str], instance_type: str) -> JsonValue:

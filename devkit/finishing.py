@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from devkit import history, opt_ml
+from devkit import archives, history, opt_ml
 from devkit.contract import failure_reason
 from devkit.engines.base import Container
 from devkit.job import Outcome, Status
@@ -112,6 +112,7 @@ def _complete_log(log: LogPump | LogRecord, container: Container) -> dict[str, f
 def _collect(run: Run, container: Container) -> str | None:
     if run.kind != "job":
         return None
+    archives.discard_unfinished(run.model_archive.parent)
     failure = opt_ml.collect_output(container, run.output_archive, run.failure)
     opt_ml.collect_model(container, run.model_archive)
     return failure
@@ -120,6 +121,7 @@ def _collect(run: Run, container: Container) -> str | None:
 def _discard(run: Run) -> None:
     """Remove what stands in the archives now, and the engine's notes."""
     shutil.rmtree(run.engine_notes, ignore_errors=True)
+    shutil.rmtree(run.inputs, ignore_errors=True)
     if run.kind == "server":
         shutil.rmtree(run.opt_ml, ignore_errors=True)
     for host in run.opt_ml.glob("*"):

@@ -5,7 +5,10 @@ It holds nothing that the folders do not: a missing or damaged index is made ane
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields
@@ -51,36 +54,45 @@ class Index:
             return False
         try:
             self.entries("job")
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, OSError):
             return False
         return True
 
     def rebuild(self, entries: Iterable[Entry]) -> None:
-        """Make the file anew with these entries."""
-        self._path.unlink(missing_ok=True)
-        with self._transaction() as connection:
-            connection.execute(_SCHEMA)
-            connection.executemany(_UPSERT, (astuple(entry) for entry in entries))
+        """Make the file anew with these entries: with all of them, or not at all."""
+        descriptor, temporary = tempfile.mkstemp(
+            prefix=f".{self._path.name}.", dir=self._path.parent
+        )
+        os.close(descriptor)
+        try:
+            with _transaction(Path(temporary)) as connection:
+                connection.execute(_SCHEMA)
+                connection.executemany(_UPSERT, (astuple(entry) for entry in entries))
+            Path(temporary).replace(self._path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
 
     def put(self, entry: Entry) -> None:
         """Add an entry, or replace the one of its kind and name."""
-        with self._transaction() as connection:
+        with _transaction(self._path) as connection:
             connection.execute(_UPSERT, astuple(entry))
 
     def remove(self, kind: Kind, name: str) -> None:
         """Remove an entry; nothing where there is none."""
-        with self._transaction() as connection:
+        with _transaction(self._path) as connection:
             connection.execute("DELETE FROM entry WHERE kind = ? AND name = ?", (kind, name))
 
     def entries(self, kind: Kind) -> list[Entry]:
         """All entries of a kind, oldest first."""
-        with self._transaction() as connection:
+        with _transaction(self._path) as connection:
             return [Entry(*row) for row in connection.execute(_SELECT, (kind,))]
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with (
-            closing(sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S)) as connection,
-            connection,
-        ):
+
+@contextmanager
+def _transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """A transaction on a file; what keeps it from being read or written is an OSError."""
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S)) as connection, connection:
             yield connection
+    except sqlite3.OperationalError as error:  # a full disk, a folder that is not writable
+        raise OSError(errno.EIO, str(error), str(path)) from error

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from devkit import contract
+from devkit.channels.plan import ChannelPlan
 from devkit.engines.base import Image, Limits
 from devkit.errors import ConfigError
 
@@ -33,18 +34,9 @@ class Phase(str, enum.Enum):
     """Where a training job is: SageMaker's secondary statuses (§1.10)."""
 
     STARTING = "Starting"
+    DOWNLOADING = "Downloading"
     TRAINING = "Training"
     UPLOADING = "Uploading"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Channel:
-    """Input data under a name: ``/opt/ml/input/data/<name>``."""
-
-    name: str
-    source: Path
-    """A local folder, or a file that becomes the only file of the channel."""
-    content_type: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +80,13 @@ class TrainingJob:
     """One training run, complete.
 
     Raises:
-        ConfigError: SageMaker would refuse it, or a channel's source is not there.
+        ConfigError: SageMaker would refuse it.
     """
 
     name: str
     image: Image
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
-    channels: tuple[Channel, ...] = ()
+    channels: tuple[ChannelPlan, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] | None = None
     """Replaces the image's ENTRYPOINT; then there is no ``train`` argument (§1.1)."""
@@ -118,7 +110,6 @@ class TrainingJob:
                 *contract.training_environment_problems(self.environment),
                 *contract.metric_problems((m.name, m.regex) for m in self.metrics),
                 *_max_run_problems(self.max_run_s),
-                *(problem for channel in self.channels for problem in _source_problems(channel)),
             ],
         )
 
@@ -205,15 +196,3 @@ def _max_run_problems(max_run_s: int) -> list[str]:
     if 1 <= max_run_s <= contract.MAX_RUN_LIMIT_S:
         return []
     return [f"max_run_s = {max_run_s}: 1 to {contract.MAX_RUN_LIMIT_S} seconds (28 days)"]
-
-
-def _source_problems(channel: Channel) -> list[str]:
-    problems = []
-    if not channel.source.exists():
-        problems.append(f"channel {channel.name!r}: there is no file or folder {channel.source}")
-    if channel.content_type and len(channel.content_type) > contract.MAX_CONTENT_TYPE_CHARS:
-        problems.append(
-            f"channel {channel.name!r}: a content type of at most "
-            f"{contract.MAX_CONTENT_TYPE_CHARS} characters"
-        )
-    return problems

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,13 +11,17 @@ from typing import Any, NoReturn
 
 from devkit import contract, opt_ml
 from devkit.attempt import HOST, Attempt, diagnose, diagnose_refusal, engine_notes
+from devkit.channels.plan import InputMode
+from devkit.channels.s3_reading import S3Client
 from devkit.engines.base import Address, Container, ContainerSpec, Engine, StartRefused
 from devkit.errors import InvocationFailed, ServingFailed, TrainingFailed
 from devkit.finishing import Ending
+from devkit.inputs import Inputs, require_pipes
 from devkit.job import Outcome, Phase, ServeSpec, Status, TrainingJob
 from devkit.logs import LogPump, tail
 from devkit.progress import Observer
 from devkit.runtime_client import await_ping, decode, encode, invoke
+from devkit.s3 import no_s3
 from devkit.store import Run, Store, store_errors
 
 _DEATH_TIMEOUT_S = 5
@@ -57,8 +61,22 @@ class TrainingResult:
         return (self.run.logs / f"{HOST}.log").read_text("utf-8")
 
 
-def train(job: TrainingJob, *, engine: Engine, store: Store, observer: Observer) -> TrainingResult:
+def train(
+    job: TrainingJob,
+    *,
+    engine: Engine,
+    store: Store,
+    observer: Observer,
+    s3: Callable[[], S3Client] = no_s3,
+) -> TrainingResult:
     """Run a training job to its end.
+
+    Args:
+        job: The job.
+        engine: Runs it.
+        store: Keeps it.
+        observer: Is told of everything.
+        s3: Gives the client for channels in S3.
 
     Raises:
         TrainingFailed: The job ended as Failed; its folder and its log are kept.
@@ -72,7 +90,7 @@ def train(job: TrainingJob, *, engine: Engine, store: Store, observer: Observer)
         image=job.image,
         request={
             "hyperparameters": dict(job.hyperparameters),
-            "channels": {c.name: str(c.source) for c in job.channels},
+            "channels": {channel.name: str(channel.location) for channel in job.channels},
             "environment": dict(job.environment),
             "entrypoint": job.entrypoint,
             "arguments": job.arguments,
@@ -87,11 +105,14 @@ def train(job: TrainingJob, *, engine: Engine, store: Store, observer: Observer)
     )
     try:
         attempt.enter(Phase.STARTING)
+        require_pipes(job.channels, engine.name)
         with store_errors(store.root):
-            spec = _training_container(job, attempt)
-        container, log = attempt.start(spec)
-        attempt.enter(Phase.TRAINING)
-        ending = _await_end(job, container, log, attempt)
+            inputs = _inputs(job, attempt, s3)
+            spec = _training_container(job, attempt, inputs)
+        with inputs.feeding(lambda _error: attempt.kill()):
+            container, log = attempt.start(spec)
+            attempt.enter(Phase.TRAINING)
+            ending = _await_end(job, container, log, attempt)
         attempt.enter(Phase.UPLOADING)
         outcome = attempt.finish(container, ending)
     except StartRefused as refused:
@@ -109,9 +130,18 @@ def train(job: TrainingJob, *, engine: Engine, store: Store, observer: Observer)
     return TrainingResult(attempt.run, outcome)
 
 
-def _training_container(job: TrainingJob, attempt: Attempt) -> ContainerSpec:
+def _inputs(job: TrainingJob, attempt: Attempt, s3: Callable[[], S3Client]) -> Inputs:
+    if any(channel.input_mode is not InputMode.PIPE for channel in job.channels):
+        attempt.enter(Phase.DOWNLOADING)
+    inputs = Inputs(job.channels, attempt.run.inputs / HOST, s3)
+    for note in inputs.notes:
+        attempt.observer.note(note)
+    return inputs
+
+
+def _training_container(job: TrainingJob, attempt: Attempt, inputs: Inputs) -> ContainerSpec:
     entrypoint, command = contract.training_start(job.entrypoint, job.arguments)
-    prepared = opt_ml.for_training(attempt.run.opt_ml / HOST, job, HOST, (HOST,))
+    prepared = opt_ml.for_training(attempt.run.opt_ml / HOST, job, HOST, (HOST,), inputs.mounts)
     return ContainerSpec(
         name=attempt.container_name,
         image=job.image,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from devkit import archives, contract
+from devkit.channels.plan import InputMode, inputdataconfig_entry
 from devkit.contract import JsonValue
 from devkit.engines.base import Container, Folder, Mount
 from devkit.job import TrainingJob
@@ -26,32 +27,28 @@ class OptMl:
     mounts: tuple[Mount, ...]
 
 
-def for_training(root: Path, job: TrainingJob, host: str, hosts: Sequence[str]) -> OptMl:
+def for_training(
+    root: Path, job: TrainingJob, host: str, hosts: Sequence[str], data: Sequence[Mount]
+) -> OptMl:
     """Write the ``/opt/ml`` of one training host under ``root`` (§1.2 to §1.6).
 
-    Local channels are mounted where they are, never copied: a folder as the channel's folder, a
-    file as the only file in it. The mounts are read-only, where SageMaker gives a copy that a
-    container may write to (see docs/adr/0003).
+    ``data`` are the mounts of its channels. They are read-only, where SageMaker gives a copy that
+    a container may write to (see docs/adr/0003).
     """
     config = root / contract.CONFIG_FOLDER
     config.mkdir(parents=True)
     _write(config / "hyperparameters.json", contract.hyperparameters_json(job.hyperparameters))
     _write(
         config / "inputdataconfig.json",
-        contract.inputdataconfig_json({c.name: c.content_type for c in job.channels}),
+        {channel.name: inputdataconfig_entry(channel) for channel in job.channels},
     )
     _write(
         config / "resourceconfig.json",
         contract.resourceconfig_json(host, hosts, contract.LOCAL_INSTANCE_TYPE),
     )
-    mounts = []
     for channel in job.channels:
-        folder = root / contract.DATA_FOLDER / channel.name
-        target = f"{contract.OPT_ML}/{contract.DATA_FOLDER}/{channel.name}"
-        folder.mkdir(parents=True)
-        if channel.source.is_file():
-            target = f"{target}/{channel.source.name}"
-        mounts.append(Mount(target=target, source=channel.source.resolve()))
+        if channel.input_mode is not InputMode.PIPE:
+            (root / contract.DATA_FOLDER / channel.name).mkdir(parents=True)
     (root / contract.DATA_FOLDER).mkdir(exist_ok=True)
     (root / "model").mkdir()
     (root / contract.OUTPUT_DATA_FOLDER).mkdir(parents=True)
@@ -59,7 +56,7 @@ def for_training(root: Path, job: TrainingJob, host: str, hosts: Sequence[str]) 
         Folder(target=target, source=root / Path(target).name)
         for target in (contract.INPUT, contract.MODEL, contract.OUTPUT)
     )
-    return OptMl(folders, tuple(mounts))
+    return OptMl(folders, tuple(data))
 
 
 def for_serving(root: Path, model: Path | None) -> OptMl:

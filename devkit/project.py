@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from devkit import config, recovery
+from devkit.channels.locations import parse_location
+from devkit.channels.plan import ChannelPlan
 from devkit.config import Settings
 from devkit.contract import hyperparameter_string
 from devkit.engines.base import BuildRequest, Engine, Image, Limits
 from devkit.engines.choose import Choice, choose, open_engine
 from devkit.errors import ConfigError, NotFound
-from devkit.job import Channel, MetricDefinition, ServeSpec, Status, TrainingJob
+from devkit.job import MetricDefinition, ServeSpec, Status, TrainingJob
 from devkit.local_run import Server, TrainingResult
 from devkit.ports import require_free_port
 from devkit.progress import Observer, Silent, step
@@ -125,7 +127,7 @@ class Project:
     @cached_property
     def target(self) -> Target:
         """Where jobs and servers go."""
-        return LocalTarget(self.engine, self.store, self._observer)
+        return LocalTarget(self.engine, self.store, self._observer, self.settings.s3)
 
     # --- verbs -------------------------------------------------------------------------------
 
@@ -169,7 +171,7 @@ class Project:
         Args:
             name: The job's; by default the project's name, the time and a number.
             hyperparameters: Over those of ``devkit.toml``, one by one.
-            channels: Local folders or files by channel name, over those of ``devkit.toml``.
+            channels: Folders, files or S3 URIs by channel name, over those of ``devkit.toml``.
             image: What :meth:`build` returned; built by default.
 
         Raises:
@@ -257,23 +259,30 @@ class Project:
         train = self.settings.train
         if name is not None:
             self.store.require_unused("job", name)
-        return TrainingJob(
-            name=name or self._new_name(),
-            image=_NOT_BUILT,
-            hyperparameters={
-                **train.hyperparameters,
-                **{key: hyperparameter_string(value) for key, value in hyperparameters.items()},
-            },
-            channels=_channels(train, channels),
-            environment=train.environment,
-            metrics=tuple(MetricDefinition(name=m.name, regex=m.regex) for m in train.metrics),
-            entrypoint=train.entrypoint,
-            arguments=train.arguments,
-            max_run_s=train.max_run_s,
-            limits=Limits(
-                memory_bytes=train.memory_bytes, cpus=train.cpus, shm_bytes=train.shm_bytes
-            ),
-        )
+        plans, problems = _channels(train, channels)
+        try:
+            job = TrainingJob(
+                name=name or self._new_name(),
+                image=_NOT_BUILT,
+                hyperparameters={
+                    **train.hyperparameters,
+                    **{key: hyperparameter_string(value) for key, value in hyperparameters.items()},
+                },
+                channels=plans,
+                environment=train.environment,
+                metrics=tuple(MetricDefinition(name=m.name, regex=m.regex) for m in train.metrics),
+                entrypoint=train.entrypoint,
+                arguments=train.arguments,
+                max_run_s=train.max_run_s,
+                limits=Limits(
+                    memory_bytes=train.memory_bytes, cpus=train.cpus, shm_bytes=train.shm_bytes
+                ),
+            )
+        except ConfigError as error:
+            problems.append(error.message)
+        if problems:
+            raise ConfigError("\n".join(problems))
+        return job
 
     def _server(self, name: str | None, port: int | None, model: Path) -> ServeSpec:
         """The server, checked; its image is not built yet."""
@@ -336,11 +345,18 @@ class Project:
 
 def _channels(
     settings: config.TrainSettings, extra: Mapping[str, Path | str]
-) -> tuple[Channel, ...]:
-    channels = {
-        c.name: Channel(name=c.name, source=c.source, content_type=c.content_type)
-        for c in settings.channels
+) -> tuple[tuple[ChannelPlan, ...], list[str]]:
+    """The channels that are right, and what is wrong with the others."""
+    fields: dict[str, dict[str, Any]] = {
+        channel.name: {"location": channel.location, **channel.options}
+        for channel in settings.channels
     }
     for name, source in extra.items():
-        channels[name] = Channel(name=name, source=Path(source).absolute())
-    return tuple(channels.values())
+        fields[name] = {"location": parse_location(str(source), Path.cwd())}
+    channels, problems = [], []
+    for name, values in fields.items():
+        try:
+            channels.append(ChannelPlan(name=name, **{"input_mode": settings.input_mode} | values))
+        except ConfigError as error:
+            problems.append(error.message)
+    return tuple(channels), problems

@@ -6,6 +6,7 @@ is allowed.
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from devkit import contract
+from devkit.channels.locations import Location, parse_s3_uri
+from devkit.channels.plan import Compression, DataType, Distribution, InputMode, RecordWrapper
+from devkit.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,9 @@ class ChannelSetting:
     """An entry of ``[train.channels]``."""
 
     name: str
-    source: Path
-    content_type: str | None = None
+    location: Location
+    options: Mapping[str, Any]
+    """Fields of :class:`~devkit.channels.plan.ChannelPlan`, by name."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,13 @@ def _text(raw: Raw) -> str:
     if not isinstance(raw.value, str) or not raw.value:
         raise ValueError("text")
     return raw.value
+
+
+def _url(raw: Raw) -> str:
+    value = _text(raw)
+    if not re.fullmatch(r"https?://[^/\s]+/?", value):
+        raise ValueError("an address such as http://127.0.0.1:4566")
+    return value
 
 
 def _name(raw: Raw) -> str:
@@ -154,14 +166,45 @@ def _hyperparameter(raw: Raw) -> str:
 
 
 def _channel(name: str, raw: Raw) -> ChannelSetting:
-    table = raw.value if isinstance(raw.value, Mapping) else {"source": raw.value}
-    unknown = set(table) - {"source", "content_type"}
-    content_type = table.get("content_type")
-    if unknown or not isinstance(content_type, (str, type(None))):
-        raise ValueError('a folder or file, or { source = "…", content_type = "…" }')
-    if str(table.get("source", "")).startswith("s3://"):
-        raise ValueError("a folder or file on this machine")
-    return ChannelSetting(name, _path(Raw(table.get("source"), raw.origin)), content_type)
+    table = dict(raw.value) if isinstance(raw.value, Mapping) else {"source": raw.value}
+    unknown = set(table) - {"source"} - set(_CHANNEL_OPTIONS)
+    if unknown:
+        raise ValueError(
+            f"a source, or a table of source, {', '.join(_CHANNEL_OPTIONS)}; "
+            f"not {', '.join(sorted(unknown))}"
+        )
+    source = table.pop("source", None)
+    try:
+        options = {
+            key: _CHANNEL_OPTIONS[key](Raw(value, raw.origin)) for key, value in table.items()
+        }
+    except ValueError as error:
+        raise ValueError(f"a channel whose options are right: {error}") from None
+    return ChannelSetting(name, _location(Raw(source, raw.origin)), options)
+
+
+def _location(raw: Raw) -> Location:
+    if isinstance(raw.value, str) and "://" in raw.value:
+        try:
+            return parse_s3_uri(raw.value)
+        except ConfigError as error:
+            raise ValueError(error.message) from None
+    try:
+        return _path(raw)
+    except ValueError:
+        raise ValueError("a folder, a file, or s3://bucket/prefix") from None
+
+
+def _member(kind: type[enum.Enum]) -> Reader:
+    """A value of an enumeration of the API."""
+    names = [str(each.value) for each in kind]
+
+    def read(raw: Raw) -> enum.Enum:
+        if raw.value not in names:
+            raise ValueError(f"{raw.value!r} is not one of {', '.join(names)}")
+        return kind(raw.value)
+
+    return read
 
 
 def _metrics(raw: Raw) -> tuple[MetricSetting, ...]:
@@ -177,6 +220,18 @@ def _metrics(raw: Raw) -> tuple[MetricSetting, ...]:
     if problems:
         raise ValueError(f"{allowed}; {'; '.join(problems)}")
     return tuple(metrics)
+
+
+_CHANNEL_OPTIONS: dict[str, Reader] = {
+    "content_type": _text,
+    "input_mode": _member(InputMode),
+    "data_type": _member(DataType),
+    "distribution": _member(Distribution),
+    "compression": _member(Compression),
+    "record_wrapper": _member(RecordWrapper),
+    "attribute_names": _words,
+    "shuffle_seed": _integer(0, 2**63 - 1),
+}
 
 
 # --- keys ------------------------------------------------------------------------------------
@@ -199,6 +254,7 @@ READERS: dict[str, Reader] = {
     "train.hyperparameters": _hyperparameter,
     "train.channels": lambda raw: raw,
     "train.metrics": _metrics,
+    "train.input_mode": _member(InputMode),
     "train.entrypoint": _words,
     "train.arguments": _words,
     "train.max_run_s": _integer(1, contract.MAX_RUN_LIMIT_S, " seconds (28 days)"),
@@ -213,6 +269,9 @@ READERS: dict[str, Reader] = {
     "serve.cpus": _cpus,
     "invoke.content_type": _text,
     "invoke.data": _text,
+    "s3.endpoint_url": _url,
+    "s3.region": _text,
+    "s3.profile": _text,
 }
 SECTIONS = {key.partition(".")[0] for key in READERS}
 TABLES = {
@@ -234,6 +293,7 @@ DEFAULT_TEXT: dict[str, object] = {
     "image.tag": "(the project's name):dev",
     "image.platform": "(the engine's own)",
     "train.metrics": [],
+    "train.input_mode": "File",
     "train.entrypoint": "(the image's own)",
     "train.arguments": "train",
     "train.max_run_s": contract.MAX_RUN_DEFAULT_S,
@@ -246,6 +306,9 @@ DEFAULT_TEXT: dict[str, object] = {
     "serve.cpus": "(no limit)",
     "invoke.content_type": "application/json",
     "invoke.data": "(none)",
+    "s3.endpoint_url": "(none)",
+    "s3.region": contract.LOCAL_REGION,
+    "s3.profile": "(none)",
 }
 
 # Variables for what changes from command to command.
@@ -278,6 +341,7 @@ def defaults(root: Path) -> dict[str, Any]:
         "train.hyperparameters": {},
         "train.channels": (),
         "train.metrics": (),
+        "train.input_mode": InputMode.FILE,
         "train.entrypoint": None,
         "train.arguments": None,
         "train.max_run_s": contract.MAX_RUN_DEFAULT_S,
@@ -292,6 +356,9 @@ def defaults(root: Path) -> dict[str, Any]:
         "serve.cpus": None,
         "invoke.content_type": "application/json",
         "invoke.data": None,
+        "s3.endpoint_url": None,
+        "s3.region": contract.LOCAL_REGION,
+        "s3.profile": None,
     }
 
 

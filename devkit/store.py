@@ -57,6 +57,11 @@ class Run:
         return self.folder / "opt-ml"
 
     @property
+    def inputs(self) -> Path:
+        """Folder for input data that had to be fetched, and for pipes; gone when the run is."""
+        return self.folder / "inputs"
+
+    @property
     def engine_notes(self) -> Path:
         """Folder for the engine's own notes on the containers."""
         return self.folder / "engine"

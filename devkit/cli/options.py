@@ -48,7 +48,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         type=_assignment,
-        help="a channel: a local folder or file, mounted at /opt/ml/input/data/NAME; repeatable",
+        help="a channel: a folder, a file or s3://…, seen at /opt/ml/input/data/NAME; repeatable",
     )
     parser.add_argument(
         "--max-run", metavar="SECONDS", type=int, help="stop the job after this long"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -168,7 +168,10 @@ class DockerContainer:
             chunks, stat = self._client.get_archive(self.identifier, path)
         except DockerNotFound:
             return None
-        with tarfile.open(fileobj=io.BufferedReader(_ChunkReader(chunks)), mode="r|") as tar:
+        with (
+            io.BufferedReader(_ChunkReader(chunks)) as stream,
+            tarfile.open(fileobj=stream, mode="r|") as tar,
+        ):
             member = tar.next()
             content = tar.extractfile(member) if member and member.isreg() else None
             head = content.read(_HEAD_BYTES) if content else b""
@@ -176,11 +179,19 @@ class DockerContainer:
 
 
 class _ChunkReader(io.RawIOBase):
-    """The chunks of a response as a readable stream."""
+    """The chunks of a response as a readable stream.
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
+    Closing it ends the request: until then the engine holds the container for it, and answers
+    nothing else about that container.
+    """
+
+    def __init__(self, chunks: Generator[bytes, None, None]) -> None:
+        self._chunks = chunks
         self._rest = b""
+
+    def close(self) -> None:
+        self._chunks.close()
+        super().close()
 
     def readable(self) -> bool:
         return True

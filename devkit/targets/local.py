@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from devkit import local_run
 from devkit.engines.base import Engine
 from devkit.job import ServeSpec, TrainingJob
 from devkit.local_run import Server, TrainingResult
 from devkit.progress import Observer
+from devkit.s3 import S3Settings, s3_client
 from devkit.store import Store
 
 
@@ -20,10 +22,17 @@ class LocalTarget:
     engine: Engine
     store: Store
     observer: Observer
+    s3: S3Settings
 
     def train(self, job: TrainingJob) -> TrainingResult:
         """Run a training job on the engine."""
-        return local_run.train(job, engine=self.engine, store=self.store, observer=self.observer)
+        return local_run.train(
+            job,
+            engine=self.engine,
+            store=self.store,
+            observer=self.observer,
+            s3=partial(s3_client, self.s3),
+        )
 
     def deploy(self, spec: ServeSpec) -> AbstractContextManager[Server]:
         """Run a server on the engine."""

@@ -66,17 +66,14 @@ def test_paths_count_from_where_they_were_written(tmp_path: Path) -> None:
     below = tmp_path / "below"
     below.mkdir()
     settings = config.load(environ={}, cwd=below, overrides={"train.channels.b": "data"})
-    assert [c.source for c in settings.train.channels] == [tmp_path / "data", below / "data"]
+    assert [c.location for c in settings.train.channels] == [tmp_path / "data", below / "data"]
 
 
 def test_a_channel_may_be_a_table(tmp_path: Path) -> None:
     text = "[train.channels]\ntraining = { source = 'd', content_type = 'text/csv' }"
     [channel] = load(tmp_path, text).train.channels
-    assert (channel.name, channel.source, channel.content_type) == (
-        "training",
-        tmp_path / "d",
-        "text/csv",
-    )
+    assert (channel.name, channel.location) == ("training", tmp_path / "d")
+    assert channel.options == {"content_type": "text/csv"}
 
 
 def test_a_hyperparameter_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
@@ -99,7 +96,9 @@ def test_a_hyperparameter_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
         ("[train]\nhyperparameters = 3", ["train.hyperparameters = 3", "must be a table"]),
         ("[train]\nmetrics = [{ name = 'a' }]", ["train.metrics", "regex"]),
         ("[train]\nmetrics = [{ name = 'a', regex = '(' }]", ["not a regular expression"]),
-        ("[train.channels]\na = 's3://bucket/x'", ["train.channels.a", "on this machine"]),
+        ("[train.channels]\na = 's3://'", ["train.channels.a", "no S3 URI"]),
+        ("[train.channels]\na = { source = 'd', input_mode = 'file' }", ["File, FastFile, Pipe"]),
+        ("[train.channels]\na = { source = 'd', mode = 'File' }", ["input_mode", "not mode"]),
         ("[image]\nprogram_path = 'opt'", ["an absolute path"]),
         ("[train]\nmemory_bytes = '4X'", ["train.memory_bytes = '4X'"]),
         ("[image]\nplatform = 'arm'", ["linux/arm64"]),

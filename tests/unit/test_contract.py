@@ -18,23 +18,6 @@ def test_hyperparameters_are_strings_whatever_they_were() -> None:
     }
 
 
-def test_a_channel_without_content_type_has_no_such_key() -> None:
-    config = contract.inputdataconfig_json({"train": "text/csv", "validation": None})
-    assert config == {
-        "train": {
-            "ContentType": "text/csv",
-            "TrainingInputMode": "File",
-            "S3DistributionType": "FullyReplicated",
-            "RecordWrapperType": "None",
-        },
-        "validation": {
-            "TrainingInputMode": "File",
-            "S3DistributionType": "FullyReplicated",
-            "RecordWrapperType": "None",
-        },
-    }
-
-
 def test_hosts_are_sorted_as_text_and_groups_are_not() -> None:
     hosts = contract.host_names(10)
     config = contract.resourceconfig_json("algo-10", hosts, "local")
