@@ -111,7 +111,7 @@ class Job:
         (channel,) = train.channels
         return cls(
             hyperparameters=train.hyperparameters,
-            training=Path(channel.source),
+            training=Path(str(channel.location)),
             request=(invoke.data or "").encode(),
             content_type=invoke.content_type,
         )

@@ -68,6 +68,7 @@ class ServeSettings:
     """``[serve]``: a server, apart from its name and model."""
 
     port: int
+    profile: str
     environment: Mapping[str, str]
     startup_timeout_s: int
     memory_bytes: int | None

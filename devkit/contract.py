@@ -319,5 +319,6 @@ def invocation_timeout_message() -> str:
     """What a caller is told when the container does not answer in time (§2.6)."""
     return (
         'Received server error (0) from primary with message "Your invocation timed out while '
-        'waiting for a response from container primary."'
+        "waiting for a response from container primary. Review the latency metrics for each "
+        'container in Amazon CloudWatch, resolve the issue, and try again."'
     )

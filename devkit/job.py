@@ -131,6 +131,9 @@ class ServeSpec:
     """The port on 127.0.0.1; 0 takes a free one."""
     startup_timeout_s: float = contract.STARTUP_TIMEOUT_S
     """How long the ping may take to answer 200."""
+    profile: str | None = "realtime"
+    """Whose limits and errors stand before the container (``realtime``, ``serverless``, ``async``);
+    ``None`` leaves the container as it is."""
     limits: Limits = _NO_LIMITS
 
     def __post_init__(self) -> None:

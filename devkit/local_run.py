@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from devkit import contract, opt_ml
 from devkit.attempt import HOST, Attempt, diagnose, diagnose_refusal, engine_notes
@@ -25,6 +25,9 @@ from devkit.s3 import no_s3
 from devkit.store import Run, Store, store_errors
 
 _DEATH_TIMEOUT_S = 5
+if TYPE_CHECKING:
+    from devkit.front.server import Front
+
 _SECONDARY_MAX_RUNTIME = "MaxRuntimeExceeded"
 
 
@@ -278,13 +281,14 @@ def serve(spec: ServeSpec, *, engine: Engine, store: Store, observer: Observer) 
         with store_errors(store.root):
             container_spec = _serving_container(spec, attempt)
         container, log = attempt.start(container_spec)
-        server = _await_service(spec, container, log, attempt)
-        with store_errors(store.root):
-            attempt.run.write("state", {"url": server.url, "pid": os.getpid()})
-        store.index(attempt.run)
-        in_service = True
-        yield server
-        in_service = False
+        with _fronted(spec) as front:
+            server = _await_service(spec, container, log, attempt, front)
+            with store_errors(store.root):
+                attempt.run.write("state", {"url": server.url, "pid": os.getpid()})
+            store.index(attempt.run)
+            in_service = True
+            yield server
+            in_service = False
         attempt.stop(container, contract.SERVE_STOP_GRACE_S)
         attempt.finish(container, Ending(Status.STOPPED))
     except StartRefused as refused:
@@ -299,6 +303,32 @@ def serve(spec: ServeSpec, *, engine: Engine, store: Store, observer: Observer) 
         raise
 
 
+@contextmanager
+def _fronted(spec: ServeSpec) -> Iterator[_Fronted | None]:
+    """What SageMaker has before a container, listening; it answers 503 until there is one."""
+    if spec.profile is None:
+        yield None
+        return
+    from devkit.front.limits import PROFILES  # noqa: PLC0415 - aiohttp takes 0.2 s
+    from devkit.front.server import Front  # noqa: PLC0415
+
+    limits = PROFILES[spec.profile]  # type: ignore[index]  # the settings have checked it
+    front = Front(name=spec.name, limits=limits, listener_port=spec.host_port)
+    address = front.start(None)
+    try:
+        yield _Fronted(front, address)
+    finally:
+        front.stop(contract.SERVE_STOP_GRACE_S)
+
+
+@dataclass(frozen=True)
+class _Fronted:
+    """A front, and where it listens."""
+
+    front: Front
+    address: Address
+
+
 def _serving_container(spec: ServeSpec, attempt: Attempt) -> ContainerSpec:
     prepared = opt_ml.for_serving(attempt.run.opt_ml / HOST, spec.model)
     return ContainerSpec(
@@ -309,14 +339,20 @@ def _serving_container(spec: ServeSpec, attempt: Attempt) -> ContainerSpec:
         mounts=prepared.mounts,
         folders=prepared.folders,
         container_port=contract.SERVE_PORT,
-        host_port=spec.host_port,
+        host_port=spec.host_port if spec.profile is None else 0,
         limits=spec.limits,
         labels=attempt.labels,
         run_folder=engine_notes(attempt.run),
     )
 
 
-def _await_service(spec: ServeSpec, container: Container, log: LogPump, attempt: Attempt) -> Server:
+def _await_service(
+    spec: ServeSpec,
+    container: Container,
+    log: LogPump,
+    attempt: Attempt,
+    fronted: _Fronted | None,
+) -> Server:
     address = container.address()
     if address is None:
         log.wait(_DEATH_TIMEOUT_S)  # an ended container has no address: tell why it ended
@@ -327,8 +363,11 @@ def _await_service(spec: ServeSpec, container: Container, log: LogPump, attempt:
         ended=lambda: log.ended,
         on_problem=lambda what: attempt.observer.note(f"ping: {what}"),
     )
-    if problem is None:
+    if problem is None and fronted is None:
         return Server(attempt.run, address, container, log)
+    if problem is None and fronted is not None:
+        fronted.front.switch(address)
+        return Server(attempt.run, fronted.address, container, log)
     if log.ended:
         raise _died(spec, container, attempt.run)
     raise ServingFailed(

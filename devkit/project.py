@@ -8,7 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from devkit import config, recovery
@@ -19,6 +21,7 @@ from devkit.contract import hyperparameter_string
 from devkit.engines.base import BuildRequest, Engine, Image, Limits
 from devkit.engines.choose import Choice, choose, open_engine
 from devkit.errors import ConfigError, NotFound
+from devkit.front.limits import PROFILES
 from devkit.job import MetricDefinition, ServeSpec, Status, TrainingJob
 from devkit.local_run import Server, TrainingResult
 from devkit.ports import require_free_port
@@ -238,6 +241,7 @@ class Project:
                 "there is nothing to invoke with", remedy="set [invoke] data, or give --data"
             )
         self._job(None, {}, {})  # refused before anything is built
+        _import_front_meanwhile(self.settings.serve.profile)
         require_free_port(port)
         image = self.build()
         training = self.train(image=image)
@@ -297,7 +301,8 @@ class Project:
             model=model,
             environment=serve.environment,
             host_port=host_port,
-            startup_timeout_s=serve.startup_timeout_s,
+            startup_timeout_s=min(serve.startup_timeout_s, *_startup_windows(serve.profile)),
+            profile=None if serve.profile == "direct" else serve.profile,
             limits=Limits(memory_bytes=serve.memory_bytes, cpus=serve.cpus),
         )
 
@@ -341,6 +346,17 @@ class Project:
         """``<project>-<UTC time>-<random>``: unique, sorted by time, within SageMaker's 63."""
         now = datetime.now(timezone.utc)
         return f"{self.settings.name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _startup_windows(profile: str) -> list[float]:
+    """How long SageMaker itself lets a server of this kind come up."""
+    return [limits.startup_s for name, limits in PROFILES.items() if name == profile]
+
+
+def _import_front_meanwhile(profile: str) -> None:
+    """Import what serving needs while the training container runs: it takes 0.2 s."""
+    if profile in PROFILES:
+        Thread(target=import_module, args=("devkit.front.server",), daemon=True).start()
 
 
 def _channels(

@@ -14,6 +14,7 @@ from devkit.engines.base import Address
 from devkit.errors import InvocationFailed
 
 _POLL_S = 0.02
+_SEE_LOGS = "devkit logs shows what the server wrote"
 # A server may take this long before anybody is told what its ping says.
 _PATIENCE_S = 2.0
 _BODY_SHOWN_CHARS = 200
@@ -26,6 +27,8 @@ class Reply:
     status: int
     content_type: str
     body: bytes
+    error_type: str | None = None
+    """What SageMaker's front calls the error; a container has no such header."""
 
     @property
     def text(self) -> str:
@@ -116,15 +119,31 @@ def invoke(
     except (OSError, http.client.HTTPException) as error:
         raise InvocationFailed(
             f"the server at {address.url} broke the connection: {error or type(error).__name__}",
-            remedy="devkit logs shows what the server wrote",
+            remedy=_SEE_LOGS,
         ) from error
     if not 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP's own classes
-        raise InvocationFailed(
-            contract.model_error_message(reply.status, reply.text),
-            status=reply.status,
-            body=reply.text,
-        )
+        raise _failed(reply)
     return reply
+
+
+def _failed(reply: Reply) -> InvocationFailed:
+    """What an error says: the container's own, or SageMaker's front's (§2.6)."""
+    if reply.error_type is None:
+        message = contract.model_error_message(reply.status, reply.text)
+        return InvocationFailed(message, status=reply.status, body=reply.text)
+    document = json.loads(reply.body)
+    message = document.get("Message") or document.get("message") or reply.text
+    if reply.error_type.partition(":")[0] != "ModelError":
+        return InvocationFailed(
+            f"{reply.error_type}: {message}", status=reply.status, body=reply.text
+        )
+    status = document["OriginalStatusCode"] or None  # 0 says that there was no answer
+    return InvocationFailed(
+        message,
+        status=status,
+        body=document.get("OriginalMessage", ""),
+        remedy=_SEE_LOGS if status is None else None,
+    )
 
 
 def encode(data: Any) -> bytes:
@@ -164,6 +183,7 @@ def _request(
         connection.request(method, path, body=body, headers=headers or {})
         response = connection.getresponse()
         content_type = response.getheader("Content-Type", "application/octet-stream")
-        return Reply(response.status, content_type, response.read())
+        error_type = response.getheader("x-amzn-ErrorType")
+        return Reply(response.status, content_type, response.read(), error_type)
     finally:
         connection.close()

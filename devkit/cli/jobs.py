@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -25,13 +26,17 @@ def run(arguments: argparse.Namespace) -> None:
     store = options.project(arguments).store
     entries = [*store.entries("job"), *store.entries("server")]
     document = {"runs": [asdict(entry) for entry in entries]}
+    arguments.terminal.result(document, table(entries))
+
+
+def table(entries: Sequence[Entry]) -> str:
+    """Jobs and servers for people, a line each."""
     rows = [_HEADINGS, *(_row(entry) for entry in entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    table = "\n".join(
+    return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
-    arguments.terminal.result(document, table)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

@@ -76,6 +76,19 @@ def add_startup_timeout(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_profile(parser: argparse.ArgumentParser) -> None:
+    """What stands before the container."""
+    parser.add_argument(
+        "--profile",
+        choices=("realtime", "serverless", "async", "direct"),
+        help="whose limits and errors stand before the container; direct: nobody's "
+        "(default: realtime)",
+    )
+    parser.add_argument(
+        "--direct", dest="profile", action="store_const", const="direct", help="--profile direct"
+    )
+
+
 def project(arguments: argparse.Namespace) -> Project:
     """The project that the flags name, with what they override."""
     from devkit.project import Project
@@ -111,6 +124,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
         "project.engine": "engine",
         "train.max_run_s": "max_run",
         "serve.startup_timeout_s": "startup_timeout",
+        "serve.profile": "profile",
         "invoke.content_type": "content_type",
     }
     overrides = {key: flags[flag] for key, flag in single.items() if flags.get(flag) is not None}

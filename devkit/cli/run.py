@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_training(parser)
     options.add_data(parser)
     options.add_startup_timeout(parser)
+    options.add_profile(parser)
     parser.add_argument(
         "--port", type=int, default=0, help="the server's port on 127.0.0.1 (default: a free one)"
     )

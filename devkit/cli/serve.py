@@ -11,6 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
     options.add_image(parser)
     options.add_startup_timeout(parser)
+    options.add_profile(parser)
     parser.add_argument("--name", help="the server's name (default: made up)")
     parser.add_argument(
         "--model", metavar="JOB|FILE", help="whose model (default: the newest completed job's)"

@@ -77,7 +77,7 @@ def test_serve_refuses_a_taken_port_before_anything_is_built(
 
     refused.failed(9, f"port {taken_port} on 127.0.0.1 is in use", "--port 0")
     assert "build" not in refused.err
-    assert not list((project.store / "servers").iterdir())
+    assert nothing_was_done(project)
 
 
 def test_a_detached_serve_refuses_a_taken_port_too(project: Project, taken_port: int) -> None:

@@ -277,7 +277,7 @@ serve(Fragile)
 
     with trained.start("serve", *MODEL, "--name", "web") as serving:
         serving.wait_for("http://", "out")
-        trained.devkit("invoke", "--data", "1").failed(7, "broke the connection", "devkit logs")
+        trained.devkit("invoke", "--data", "1").failed(7, "the model process exited", "devkit logs")
         serving.finish().failed(
             6, "server web ended by itself, with exit code 9", "  | out of memory"
         )

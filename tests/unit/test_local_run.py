@@ -289,17 +289,38 @@ def serve_spec(**fields: object) -> ServeSpec:
 def test_a_server_answers_until_the_block_ends(store: Store, address: Address) -> None:
     engine = FakeEngine(until_stopped, address)
     with local_run.serve(serve_spec(), engine=engine, store=store, observer=Notes()) as server:
-        assert server.url == address.url
         assert server.invoke({"a": 1}) == {"a": 1}
         assert server.invoke("text", content_type="text/csv") == "text"
         assert server.invoke(b"\x00", content_type="application/x-npy") == b"\x00"
-        assert store.find("s").state()["url"] == address.url
+        assert store.find("s").state()["url"] == server.url != address.url
     outcome = store.find("s").outcome()
     assert outcome is not None
     assert outcome.status is Status.STOPPED
     assert engine.containers[0].graces == [30.0]
     assert engine.containers[0].removed
     assert not store.find("s").opt_ml.exists()
+
+
+def test_what_sagemaker_refuses_is_refused_before_the_container(
+    store: Store, address: Address
+) -> None:
+    """Contract 2.3: real-time takes 25 MB."""
+    engine = FakeEngine(until_stopped, address)
+    with (
+        local_run.serve(serve_spec(), engine=engine, store=store, observer=Notes()) as server,
+        pytest.raises(InvocationFailed, match="HTTP content length exceeded 26214400 bytes"),
+    ):
+        server.invoke(b"x" * (25 * 1024 * 1024 + 1))
+
+
+def test_a_direct_server_is_its_container(store: Store, address: Address) -> None:
+    engine = FakeEngine(until_stopped, address)
+    spec = serve_spec(profile=None)
+    with local_run.serve(spec, engine=engine, store=store, observer=Notes()) as server:
+        assert server.url == address.url
+        assert len(server.invoke(b"x" * (25 * 1024 * 1024 + 1), content_type="a/b")) > 25 << 20
+        with pytest.raises(InvocationFailed, match=r"Received server error \(500\)"):
+            server.invoke("fail", content_type="text/plain")
 
 
 def test_an_error_of_the_model_has_its_status_and_body(store: Store, address: Address) -> None:

@@ -1,0 +1,182 @@
+"""The front's HTTP server: who may ask, what for, and the bytes of the answer.
+
+aiohttp's low-level server does the HTTP. What it would answer by itself (a request that is not
+HTTP, an error of ours) is put into AWS's form here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from aiohttp import StreamReader, web
+
+from devkit import contract
+from devkit.front import errors
+from devkit.front.errors import Refused
+from devkit.front.forwarder import Forwarder
+from devkit.front.messages import Answer, AnswerCut, Invocation
+from devkit.front.protocol import ClientConnection, body_of
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.http import RawRequestMessage
+
+_ENDPOINT_PATH = re.compile(r"/endpoints/([^/]+)/(invocations|invocations-response-stream)")
+_LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
+_PATH_CHARS = 200
+
+OnEvent = Callable[[str], None]
+_Operation = Callable[[Invocation], Awaitable[Answer]]
+
+
+class Listener(web.Server):
+    """Answers requests with what a forwarder says; belongs to one event loop."""
+
+    def __init__(self, forwarder: Forwarder, on_event: OnEvent) -> None:
+        super().__init__(self._handle, request_factory=self._request)
+        self._forwarder = forwarder
+        self._on_event = on_event
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __call__(self) -> web.RequestHandler:
+        """The protocol of a new connection."""
+        return ClientConnection(self)
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        body: StreamReader,
+        connection: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        if isinstance(connection, ClientConnection):
+            connection.begin(body)
+        return self._make_request(message, body, connection, writer, task)
+
+    async def finished(self, grace_s: float) -> None:
+        """Wait until no request is in flight, or for so long."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), grace_s)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._in_flight += 1
+        self._idle.clear()
+        try:
+            return await self._timed(request)
+        finally:
+            self._in_flight -= 1
+            if self._in_flight == 0:
+                self._idle.set()
+
+    async def _timed(self, request: web.BaseRequest) -> web.StreamResponse:
+        begun = time.perf_counter()
+        answer = await self._answer(request)
+        try:
+            return await _respond(request, answer)
+        finally:
+            path = request.raw_path[:_PATH_CHARS]
+            took_ms = (time.perf_counter() - begun) * 1000
+            with suppress(Exception):  # whether anybody can be told decides no request
+                self._on_event(f"{request.method} {path} {answer.status} {took_ms:.1f} ms")
+
+    async def _answer(self, request: web.BaseRequest) -> Answer:
+        try:
+            _require_local(request)
+            if request.method == "GET" and request.path == contract.PING_PATH:
+                return await self._forwarder.ping()
+            operation = self._operation(request)
+            _require_known_expectation(request)
+        except Refused as refused:
+            return refused.answer(errors.new_request_id())
+        return await operation(
+            Invocation(
+                headers=request.headers,
+                body=_body(request),
+                content_length=request.content_length if request.body_exists else 0,
+            )
+        )
+
+    def _operation(self, request: web.BaseRequest) -> _Operation:
+        if request.method == "POST":
+            if request.path == contract.INVOCATIONS_PATH:
+                return self._forwarder.invoke
+            match = _ENDPOINT_PATH.fullmatch(request.path)
+            if match is not None:
+                name, action = match.groups()
+                endpoint = self._forwarder.endpoint
+                if name != endpoint.name:
+                    raise errors.unknown_endpoint(name, endpoint.account)
+                if action == "invocations":
+                    return self._forwarder.invoke
+                return self._forwarder.invoke_with_response_stream
+        raise errors.unknown_operation(request.method, request.path[:_PATH_CHARS])
+
+
+def _require_local(request: web.BaseRequest) -> None:
+    """Refuse what a page in the developer's browser could send here, by whatever name (DNS)."""
+    for host in request.headers.getall("Host", [""]):
+        if _hostname(f"//{host}") not in _LOCAL_HOSTS:
+            raise errors.forbidden(f"Host {host!r} is not this machine: ask 127.0.0.1.")
+    for origin in request.headers.getall("Origin", []):
+        if _hostname(origin) not in _LOCAL_HOSTS:
+            raise errors.forbidden(f"Pages of {origin!r} may not ask this server.")
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _expectation(request: web.BaseRequest) -> str:
+    return request.headers.get("Expect", "").lower()
+
+
+def _require_known_expectation(request: web.BaseRequest) -> None:
+    if _expectation(request) not in ("", "100-continue"):
+        raise Refused(
+            HTTPStatus.EXPECTATION_FAILED, "ValidationError", "Only 100-continue can be expected."
+        )
+
+
+async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    if _expectation(request) and request.version >= (1, 1):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+    async for chunk in body_of(request):
+        yield chunk
+
+
+async def _respond(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    headers = {"Server": "devkit", **answer.headers}
+    response: web.StreamResponse
+    if isinstance(answer.body, bytes):
+        response = web.Response(status=answer.status, headers=headers, body=answer.body)
+        if _expectation(request) and not request.content.is_eof():
+            response.force_close()  # whether the body will still come, nobody can know
+        return response
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    response.content_length = answer.content_length
+    try:
+        await response.prepare(request)
+        async for chunk in answer.body:
+            await response.write(chunk)
+        await response.write_eof()
+    except AnswerCut as cut:
+        if request.transport is not None and request.version < (1, 1):
+            request.transport.abort()  # else the end of the connection is the end of the body
+        raise ConnectionAbortedError from cut
+    finally:
+        await answer.body.aclose()
+    return response
