@@ -38,9 +38,10 @@ from devkit.engines.process_container import ProcessContainer, discard, find_pro
 from devkit.engines.process_plan import check, lay_out, make_plan
 from devkit.engines.process_supervision import FoundSupervisor, OwnSupervisor, StartFailed
 from devkit.engines.sandbox.plan import PLAN, Plan, load
-from devkit.errors import BuildError, EngineError, PortInUse
+from devkit.errors import BuildError, EngineError, PortInUse, StoreError
 
 _BACKLOG = 1024
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _DOCKER = "use the docker engine: --engine docker"
 
 
@@ -204,6 +205,11 @@ def _start(plan: Plan, listener: socket.socket | None) -> ProcessContainer:
         raise error from None
     except OSError as failed:
         discard(plan)
+        if failed.errno in _DISK_ERRORS:
+            raise StoreError(
+                f"cannot write {failed.filename or plan.run_folder}: {failed.strerror}",
+                remedy="see that the disk is not full and that you may write there",
+            ) from failed
         raise EngineError(f"the process engine could not start {plan.name}: {failed}") from failed
     except BaseException:
         if supervisor is not None:
