@@ -11,7 +11,7 @@
     ├── ServingFailed         6   the server never answered its ping, or died
     ├── InvocationFailed      7   the server answered the request with an error, or not at all
     ├── StoreError            8   .devkit/ cannot be read or written
-    └── NotFound             10   no such job, server or model
+    └── NotFound             10   no such job, server, model, image or metric
 
 An interrupted command exits with 130 (Ctrl-C) or 143 (SIGTERM), as shells expect.
 """
@@ -134,6 +134,6 @@ class StoreError(DevkitError):
 
 
 class NotFound(DevkitError):
-    """No job, server or model of that name."""
+    """No job, server, model, image or metric of that name."""
 
     exit_code = 10

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 
 import devkit
-from devkit.cli import build, clean, config, invoke, jobs, logs, ps, run, serve, stop, train
+from devkit.cli import build, clean, config, invoke, jobs, logs, plot, ps, run, serve, stop, train
 from devkit.cli.terminal import Terminal, Verbosity
 from devkit.config import process_environment
 
-COMMANDS = (run, build, train, serve, invoke, jobs, ps, logs, stop, clean, config)
+COMMANDS = (run, build, train, serve, invoke, jobs, ps, logs, plot, stop, clean, config)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
