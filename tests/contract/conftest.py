@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -18,13 +16,10 @@ PROCESS = "process"
 PLAIN = "process without namespaces"
 DOCKER = "docker"
 
-# The Docker SDK leaves the connection of every stream it gives to the garbage collector.
-_UNCLOSED = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-
 
 @pytest.fixture(
     scope="session",
-    params=[PROCESS, PLAIN, pytest.param(DOCKER, marks=[pytest.mark.docker, _UNCLOSED])],
+    params=[PROCESS, PLAIN, pytest.param(DOCKER, marks=pytest.mark.docker)],
 )
 def engine_kind(request: pytest.FixtureRequest) -> str:
     """Which engine this is, in words."""
@@ -35,12 +30,7 @@ def engine_kind(request: pytest.FixtureRequest) -> str:
 def engine(engine_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The engine under test; skipped where this machine has none of its kind."""
     if engine_kind == DOCKER:
-        docker = _docker()
-        yield docker
-        docker._client.close()  # the engine has no close(): it lives as long as devkit
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+        yield _docker()
         return
     cache = tmp_path_factory.mktemp("environments")
     namespaces = False if engine_kind == PLAIN else None

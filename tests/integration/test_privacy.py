@@ -190,6 +190,9 @@ def as_user(user: int) -> tuple[str, ...]:
 def readable_python(prefix: tuple[str, ...], environment: dict[str, str]) -> str:
     """A Python with devkit in it that an ordinary user can run; one in root's home is none."""
     site = next(path for path in sys.path if path.endswith("site-packages"))
+    for folder in Path(site).parents:
+        if folder.name == ".tox":  # tox keeps it to itself; what is in it is no secret
+            folder.chmod(folder.stat().st_mode | 0o011)
     environment["PYTHONPATH"] += f":{site}"
     probe = ["-c", "import sys, devkit, docker, virtualenv; assert sys.version_info >= (3, 10)"]
     for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
