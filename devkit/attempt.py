@@ -109,6 +109,7 @@ class Attempt:
 
     def kill(self) -> None:
         """End the container now, from whatever thread; nothing where it has not started."""
+        self._stopped = True
         container = self._engine.reopen(self.container_name, engine_notes(self.run))
         if container is not None:
             container.signal(signal.SIGKILL)
@@ -174,6 +175,8 @@ class Attempt:
             container.stop(0)
 
     def _stop_aloud(self, container: Container, grace_s: float) -> None:
+        if container.exit_code() is not None:
+            return
         self.observer.note(
             f"stopping {self.run.name}: SIGTERM, SIGKILL after {grace_s:g} s (Ctrl-C: at once)"
         )

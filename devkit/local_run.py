@@ -82,11 +82,13 @@ def train(
         s3: Gives the client for channels in S3.
 
     Raises:
+        ConfigError: A channel's data is not there, or not what the channel says.
         TrainingFailed: The job ended as Failed; its folder and its log are kept.
         EngineError: The engine could not run it.
         StoreError: An artifact could not be written; the next command tries again.
         KeyboardInterrupt: After the job was stopped, and recorded as Stopped.
     """
+    require_pipes(job.channels, engine.name)
     attempt = Attempt(
         "job",
         job.name,
@@ -108,7 +110,6 @@ def train(
     )
     try:
         attempt.enter(Phase.STARTING)
-        require_pipes(job.channels, engine.name)
         with store_errors(store.root):
             inputs = _inputs(job, attempt, s3)
             spec = _training_container(job, attempt, inputs)

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Any
 
 from devkit import config, recovery
-from devkit.channels.locations import parse_location
+from devkit.channels.locations import S3Uri, parse_location
 from devkit.channels.plan import ChannelPlan
 from devkit.config import Settings
 from devkit.contract import hyperparameter_string
@@ -26,6 +26,7 @@ from devkit.job import MetricDefinition, ServeSpec, Status, TrainingJob
 from devkit.local_run import Server, TrainingResult
 from devkit.ports import require_free_port
 from devkit.progress import Observer, Silent, step
+from devkit.s3 import NO_S3
 from devkit.store import Run, Store
 from devkit.targets.base import Target
 from devkit.targets.local import LocalTarget
@@ -264,6 +265,8 @@ class Project:
         if name is not None:
             self.store.require_unused("job", name)
         plans, problems = _channels(train, channels)
+        if not self.settings.s3.named and any(isinstance(p.location, S3Uri) for p in plans):
+            problems.append(NO_S3)
         try:
             job = TrainingJob(
                 name=name or self._new_name(),

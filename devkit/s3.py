@@ -27,6 +27,17 @@ class S3Settings:
     region: str = LOCAL_REGION
     profile: str | None = None
 
+    @property
+    def named(self) -> bool:
+        """Whether they name an S3 at all."""
+        return self.endpoint_url is not None or self.profile is not None
+
+
+NO_S3 = (
+    "a channel is in S3, and the settings name no S3: set [s3] endpoint_url to its address, or "
+    "[s3] profile to read from AWS"
+)
+
 
 def no_s3() -> S3Client:
     """For jobs that have nothing in S3.
@@ -43,11 +54,8 @@ def s3_client(settings: S3Settings) -> S3Client:
     Raises:
         ConfigError: They name none, or boto3 is not installed.
     """
-    if settings.endpoint_url is None and settings.profile is None:
-        raise ConfigError(
-            "a channel is in S3, and the settings name no S3",
-            remedy='set [s3] endpoint_url = "http://127.0.0.1:…", or [s3] profile for S3 of AWS',
-        )
+    if not settings.named:
+        raise ConfigError(NO_S3)
     try:
         import boto3  # noqa: PLC0415 - takes 0.3 s, and is an extra
         from botocore.config import Config  # noqa: PLC0415

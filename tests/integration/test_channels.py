@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.kit import HEAD, Project
+from tests.integration.kit import HEAD, Project, outcome
 
 pytestmark = pytest.mark.usefixtures("contained")
 
@@ -138,6 +138,9 @@ def test_a_pipe_that_cannot_be_fed_fails_the_job(project: Project) -> None:
     assert failed.code != 0
     assert "gzip" in failed.err.lower()
     assert "Traceback" not in failed.err
+    recorded = outcome(project.job("job"))
+    assert recorded["status"] == "Failed"
+    assert "gzip" in recorded["failure_reason"].lower()
 
 
 def test_a_manifest_that_names_no_file_is_refused(project: Project) -> None:
@@ -209,3 +212,4 @@ def test_an_s3_prefix_is_fetched_from_the_s3_of_the_settings(
 def test_a_channel_in_s3_without_an_s3_is_refused(project: Project) -> None:
     project.write(train=SAY_FILES, config="[train.channels]\na = 's3://bucket/data'\n")
     project.devkit("train").failed(2, "the settings name no S3", "[s3] endpoint_url")
+    assert not project.store.exists()
