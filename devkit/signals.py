@@ -16,7 +16,7 @@ class Terminated(KeyboardInterrupt):
     """devkit was told to end: stop what runs with the grace that SageMaker gives it."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"signal {signum}")
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
         self.exit_code = 128 + signum
 
 

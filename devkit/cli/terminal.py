@@ -125,7 +125,7 @@ class Terminal:
     def phase(self, phase: Phase) -> None:
         """Show the phase; written out where nothing is written over."""
         if self._status is not None:
-            self._status.latest(phase.value)
+            self._status.enter(phase.value)
         elif self._verbosity >= Verbosity.VERBOSE:
             self._write(self._paint("2", f"  {phase.value}"))
 
@@ -177,6 +177,7 @@ class _StatusLine:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._text: str | None = None
+        self._phase = ""
         self._extra = ""
         self._since = 0.0
         self._stopped = threading.Event()
@@ -193,7 +194,11 @@ class _StatusLine:
         self.clear()
 
     def show(self, text: str) -> None:
-        self._text, self._extra, self._since = text, "", time.monotonic()
+        self._text, self._phase, self._extra = text, "", ""
+        self._since = time.monotonic()
+
+    def enter(self, phase: str) -> None:
+        self._phase = phase
 
     def latest(self, text: str) -> None:
         self._extra = text
@@ -211,7 +216,7 @@ class _StatusLine:
             if text is None or self._lock is None:
                 continue
             minutes, seconds = divmod(int(time.monotonic() - self._since), 60)
-            line = f"⋯ {text:<{_STEP_WIDTH}} {minutes:02}:{seconds:02} {self._extra}"
+            line = f"⋯ {text:<{_STEP_WIDTH}} {minutes:02}:{seconds:02} {self._phase} {self._extra}"
             with self._lock, suppress(OSError, ValueError):
                 self._stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
                 self._stream.flush()
