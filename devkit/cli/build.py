@@ -8,8 +8,7 @@ from devkit.cli import options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Its flags."""
-    options.add_engine(parser)
+    """It has no flags of its own."""
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -9,7 +9,6 @@ from devkit.cli import options
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """It takes the flags of a run, to show what they would change."""
-    options.add_engine(parser)
     options.add_training(parser)
 
 

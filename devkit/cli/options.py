@@ -13,18 +13,8 @@ if TYPE_CHECKING:
     from devkit.project import Project
 
 
-def add_engine(parser: argparse.ArgumentParser) -> None:
-    """``--engine``."""
-    parser.add_argument(
-        "--engine",
-        choices=("auto", "docker", "process"),
-        help="what runs the image: docker, or plain processes (auto: docker where it answers)",
-    )
-
-
 def add_image(parser: argparse.ArgumentParser) -> None:
-    """``--engine`` and ``--image``."""
-    add_engine(parser)
+    """``--image``."""
     parser.add_argument(
         "--image",
         metavar="NAME:TAG",

@@ -64,6 +64,11 @@ def _common() -> argparse.ArgumentParser:
     group.add_argument("-v", "--verbose", action="count", default=0, help="say more")
     group.add_argument("-q", "--quiet", action="store_true", help="say only the result")
     common.add_argument(
+        "--engine",
+        choices=("auto", "docker", "process"),
+        help="what runs the image: docker, or plain processes (auto: docker where it answers)",
+    )
+    common.add_argument(
         "--project", metavar="DIR", help="the folder with devkit.toml (default: here or above)"
     )
     return common
