@@ -125,7 +125,7 @@ class ServeSpec:
     name: str
     image: Image
     model: Path | None
-    """A ``model.tar.gz``; ``None`` leaves ``/opt/ml/model`` empty."""
+    """A ``model.tar.gz``, or a folder; ``None`` leaves ``/opt/ml/model`` empty."""
     environment: Mapping[str, str] = field(default_factory=dict)
     host_port: int = 0
     """The port on 127.0.0.1; 0 takes a free one."""

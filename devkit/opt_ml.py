@@ -60,7 +60,13 @@ def for_training(
 
 
 def for_serving(root: Path, model: Path | None) -> OptMl:
-    """Extract a ``model.tar.gz`` under ``root``, to be mounted read-only (§2.2)."""
+    """Make a model ready to be mounted read-only (§2.2).
+
+    A ``model.tar.gz`` is extracted under ``root``; a folder is an uncompressed model, and mounted
+    where it is.
+    """
+    if model is not None and model.is_dir():
+        return OptMl((), (Mount(target=contract.MODEL, source=model),))
     folder = root / "model"
     if model is None:
         folder.mkdir(parents=True)

@@ -204,7 +204,9 @@ class Project:
 
         Args:
             name: The server's; made up by default.
-            model: A ``model.tar.gz``, or the name of a job; the newest completed job's by default.
+            model: A ``model.tar.gz``, the name of a job, or a folder as an uncompressed model
+                (with a ``/`` in its path, such as ``./model``); the newest completed job's by
+                default.
             port: On 127.0.0.1; 0 takes a free one; by default that of ``devkit.toml`` (8080).
             image: What :meth:`build` returned; built by default.
 
@@ -312,15 +314,15 @@ class Project:
     # --- what there is -----------------------------------------------------------------------
 
     def find_model(self, model: Path | str | None) -> Path:
-        """The archive behind a path, a job's name, or the newest completed job.
+        """The model behind a path, a job's name, or the newest completed job.
 
         Raises:
             NotFound: There is none.
         """
         if model is None:
             return self._newest_model()
-        if Path(model).is_file():
-            return Path(model).absolute()
+        if Path(model).is_file() or "/" in str(model):
+            return _existing(Path(model).absolute())
         run = self.store.find(str(model), "job")
         if not run.model_archive.exists():
             raise NotFound(f"job {run.name} has no model", remedy=f"devkit logs {run.name}")
@@ -349,6 +351,12 @@ class Project:
         """``<project>-<UTC time>-<random>``: unique, sorted by time, within SageMaker's 63."""
         now = datetime.now(timezone.utc)
         return f"{self.settings.name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _existing(model: Path) -> Path:
+    if not model.exists():
+        raise NotFound(f"there is no model {model}", remedy="devkit jobs lists the jobs to name")
+    return model.resolve()
 
 
 def _startup_windows(profile: str) -> list[float]:

@@ -14,7 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_profile(parser)
     parser.add_argument("--name", help="the server's name (default: made up)")
     parser.add_argument(
-        "--model", metavar="JOB|FILE", help="whose model (default: the newest completed job's)"
+        "--model",
+        metavar="JOB|FILE|./FOLDER",
+        help="whose model, a model.tar.gz, or a folder (default: the newest completed job's)",
     )
     parser.add_argument(
         "--port", type=int, help="on 127.0.0.1; 0 takes a free one (default: [serve] port, 8080)"

@@ -313,6 +313,19 @@ def test_what_sagemaker_refuses_is_refused_before_the_container(
         server.invoke(b"x" * (25 * 1024 * 1024 + 1))
 
 
+def test_a_folder_is_a_model_and_mounted_where_it_is(
+    store: Store, address: Address, tmp_path: Path
+) -> None:
+    """Contract 2.2."""
+    engine = FakeEngine(until_stopped, address)
+    (tmp_path / "model").mkdir()
+    spec = serve_spec(model=tmp_path / "model")
+    with local_run.serve(spec, engine=engine, store=store, observer=Notes()):
+        [mount] = engine.specs[0].mounts
+    assert (mount.target, mount.source) == ("/opt/ml/model", tmp_path / "model")
+    assert (tmp_path / "model").is_dir()
+
+
 def test_a_direct_server_is_its_container(store: Store, address: Address) -> None:
     engine = FakeEngine(until_stopped, address)
     spec = serve_spec(profile=None)
