@@ -17,8 +17,8 @@ from typing import Any
 from devkit import schema
 from devkit.channels.plan import InputMode
 from devkit.errors import ConfigError
+from devkit.readers import ChannelSetting, MetricSetting, Origin, Raw
 from devkit.s3 import S3Settings
-from devkit.schema import Origin, Raw
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -50,8 +50,8 @@ class TrainSettings:
     """``[train]``: a training job, apart from its name."""
 
     hyperparameters: Mapping[str, str]
-    channels: tuple[schema.ChannelSetting, ...]
-    metrics: tuple[schema.MetricSetting, ...]
+    channels: tuple[ChannelSetting, ...]
+    metrics: tuple[MetricSetting, ...]
     input_mode: InputMode
     """Of channels that do not say their own."""
     entrypoint: tuple[str, ...] | None

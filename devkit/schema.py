@@ -1,278 +1,52 @@
-"""What ``devkit.toml`` may say: every key, how its value is read, and its default.
-
-A reader takes a value as given and returns what the settings hold, or raises ValueError saying what
-is allowed.
-"""
+"""What ``devkit.toml`` may say: every key, its reader, and its default."""
 
 from __future__ import annotations
 
-import enum
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from devkit import contract
-from devkit.channels.locations import Location, parse_s3_uri
-from devkit.channels.plan import Compression, DataType, Distribution, InputMode, RecordWrapper
-from devkit.errors import ConfigError
+from devkit import contract, readers
+from devkit.channels.plan import InputMode
+from devkit.readers import Raw, Reader
 
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a value comes from, and the folder its relative paths count from."""
-
-    name: str
-    base: Path
-
-
-@dataclass(frozen=True)
-class Raw:
-    """A value as given; ``text`` where it is a variable's, which has no other type."""
-
-    value: object
-    origin: Origin
-    text: bool = False
-
-
-@dataclass(frozen=True)
-class ChannelSetting:
-    """An entry of ``[train.channels]``."""
-
-    name: str
-    location: Location
-    options: Mapping[str, Any]
-    """Fields of :class:`~devkit.channels.plan.ChannelPlan`, by name."""
-
-
-@dataclass(frozen=True)
-class MetricSetting:
-    """An entry of ``train.metrics``."""
-
-    name: str
-    regex: str
-
-
-Reader = Callable[[Raw], Any]
-
-
-# --- readers ---------------------------------------------------------------------------------
-
-
-def _text(raw: Raw) -> str:
-    if not isinstance(raw.value, str) or not raw.value:
-        raise ValueError("text")
-    return raw.value
-
-
-def _url(raw: Raw) -> str:
-    value = _text(raw)
-    if not re.fullmatch(r"https?://[^/\s]+/?", value):
-        raise ValueError("an address such as http://127.0.0.1:4566")
-    return value
-
-
-def _name(raw: Raw) -> str:
-    value = _text(raw)
-    if not contract.JOB_NAME.fullmatch(value) or len(value) > _MAX_PROJECT_NAME_CHARS:
-        raise ValueError(
-            f"1 to {_MAX_PROJECT_NAME_CHARS} letters, digits and dashes (job names begin with it)"
-        )
-    return value
-
-
-def _path(raw: Raw) -> Path:
-    value = raw.value if isinstance(raw.value, Path) else Path(_text(raw))
-    return (raw.origin.base / value.expanduser()).absolute()
-
-
-def _container_path(raw: Raw) -> str:
-    value = _text(raw)
-    if not PurePosixPath(value).is_absolute():
-        raise ValueError("an absolute path in the image, such as /opt/program")
-    return value.rstrip("/")
-
-
-def _one_of(*allowed: str) -> Reader:
-    def read(raw: Raw) -> str:
-        if raw.value not in allowed:
-            raise ValueError(f"one of {', '.join(allowed)}")
-        return str(raw.value)
-
-    return read
-
-
-def _number(raw: Raw) -> object:
-    """The value of a variable as a whole number, where it looks like one."""
-    if raw.text and re.fullmatch(r"[0-9]{1,18}", str(raw.value)):
-        return int(str(raw.value))
-    return raw.value
-
-
-def _integer(low: int, high: int, unit: str = "") -> Reader:
-    def read(raw: Raw) -> int:
-        value = _number(raw)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"a whole number from {low} to {high}{unit}")
-        return value
-
-    return read
-
-
-def _cpus(raw: Raw) -> float:
-    try:
-        value = float(raw.value) if raw.text else raw.value  # type: ignore[arg-type]  # text is str
-    except ValueError:
-        value = None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise ValueError("a number of CPUs above 0, such as 1.5")
-    return float(value)
-
-
-def _bytes(raw: Raw) -> int:
-    value = raw.value
-    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]{1,9})\s*([KMGT]i?B?)?", value)):
-        return int(match[1]) << 10 * " KMGT".index((match[2] or " ")[0])
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    raise ValueError('a number of bytes, or text such as "512M" or "4G"')
-
-
-def _platform(raw: Raw) -> str:
-    value = _text(raw)
-    if not re.fullmatch(r"linux/[a-z0-9]+(/v[0-9]+)?", value):
-        raise ValueError("linux/amd64 or linux/arm64")
-    return value
-
-
-def _scalar_text(raw: Raw) -> str:
-    if not isinstance(raw.value, (str, int, float)):
-        raise ValueError("text, a number or a boolean")  # noqa: TRY004 - what a reader raises
-    return contract.hyperparameter_string(raw.value)
-
-
-def _words(raw: Raw) -> tuple[str, ...]:
-    words = raw.value
-    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
-        raise ValueError('a list of text, such as ["python3", "train.py"]')
-    return tuple(words)
-
-
-def _hyperparameter(raw: Raw) -> str:
-    if not isinstance(raw.value, (str, int, float, list, dict)):
-        raise ValueError("text, a number, a boolean, a list or a table")  # noqa: TRY004 - as above
-    return contract.hyperparameter_string(raw.value)
-
-
-def _channel(name: str, raw: Raw) -> ChannelSetting:
-    table = dict(raw.value) if isinstance(raw.value, Mapping) else {"source": raw.value}
-    unknown = set(table) - {"source"} - set(_CHANNEL_OPTIONS)
-    if unknown:
-        raise ValueError(
-            f"a source, or a table of source, {', '.join(_CHANNEL_OPTIONS)}; "
-            f"not {', '.join(sorted(unknown))}"
-        )
-    source = table.pop("source", None)
-    try:
-        options = {
-            key: _CHANNEL_OPTIONS[key](Raw(value, raw.origin)) for key, value in table.items()
-        }
-    except ValueError as error:
-        raise ValueError(f"a channel whose options are right: {error}") from None
-    return ChannelSetting(name, _location(Raw(source, raw.origin)), options)
-
-
-def _location(raw: Raw) -> Location:
-    if isinstance(raw.value, str) and "://" in raw.value:
-        try:
-            return parse_s3_uri(raw.value)
-        except ConfigError as error:
-            raise ValueError(error.message) from None
-    try:
-        return _path(raw)
-    except ValueError:
-        raise ValueError("a folder, a file, or s3://bucket/prefix") from None
-
-
-def _member(kind: type[enum.Enum]) -> Reader:
-    """A value of an enumeration of the API."""
-    names = [str(each.value) for each in kind]
-
-    def read(raw: Raw) -> enum.Enum:
-        if raw.value not in names:
-            raise ValueError(f"{raw.value!r} is not one of {', '.join(names)}")
-        return kind(raw.value)
-
-    return read
-
-
-def _metrics(raw: Raw) -> tuple[MetricSetting, ...]:
-    allowed = r"a list of { name = '…', regex = '…(\S+)…' }"
-    if not isinstance(raw.value, (list, tuple)):
-        raise ValueError(allowed)  # noqa: TRY004 - as above
-    metrics = []
-    for entry in raw.value:
-        if not isinstance(entry, Mapping) or set(entry) != {"name", "regex"}:
-            raise ValueError(allowed)
-        metrics.append(MetricSetting(str(entry["name"]), str(entry["regex"])))
-    problems = contract.metric_problems((m.name, m.regex) for m in metrics)
-    if problems:
-        raise ValueError(f"{allowed}; {'; '.join(problems)}")
-    return tuple(metrics)
-
-
-_CHANNEL_OPTIONS: dict[str, Reader] = {
-    "content_type": _text,
-    "input_mode": _member(InputMode),
-    "data_type": _member(DataType),
-    "distribution": _member(Distribution),
-    "compression": _member(Compression),
-    "record_wrapper": _member(RecordWrapper),
-    "attribute_names": _words,
-    "shuffle_seed": _integer(0, 2**63 - 1),
-}
-
-
-# --- keys ------------------------------------------------------------------------------------
-
-_MAX_PROJECT_NAME_CHARS = 32  # leaves room for a job's time and number
 _MAX_PORT = 65_535
 _ENGINES = ("auto", "docker", "process")
 
 # One entry a key; the keys of TABLES have entries of the user's own naming.
 READERS: dict[str, Reader] = {
-    "project.name": _name,
-    "project.engine": _one_of(*_ENGINES),
-    "image.context": _path,
-    "image.program": _path,
-    "image.program_path": _container_path,
-    "image.requirements": _path,
-    "image.tag": _text,
-    "image.platform": _platform,
-    "image.build_args": _scalar_text,
-    "train.hyperparameters": _hyperparameter,
+    "project.name": readers.project_name,
+    "project.engine": readers.one_of(*_ENGINES),
+    "image.context": readers.path,
+    "image.program": readers.path,
+    "image.program_path": readers.container_path,
+    "image.requirements": readers.path,
+    "image.tag": readers.text,
+    "image.platform": readers.platform_name,
+    "image.build_args": readers.scalar_text,
+    "train.hyperparameters": readers.hyperparameter,
     "train.channels": lambda raw: raw,
-    "train.metrics": _metrics,
-    "train.input_mode": _member(InputMode),
-    "train.entrypoint": _words,
-    "train.arguments": _words,
-    "train.max_run_s": _integer(1, contract.MAX_RUN_LIMIT_S, " seconds (28 days)"),
-    "train.environment": _scalar_text,
-    "train.memory_bytes": _bytes,
-    "train.cpus": _cpus,
-    "train.shm_bytes": _bytes,
-    "serve.port": _integer(0, _MAX_PORT, " (0 takes a free one)"),
-    "serve.profile": _one_of("realtime", "serverless", "async", "direct"),
-    "serve.environment": _scalar_text,
-    "serve.startup_timeout_s": _integer(1, 3600, " seconds"),
-    "serve.memory_bytes": _bytes,
-    "serve.cpus": _cpus,
-    "invoke.content_type": _text,
-    "invoke.data": _text,
-    "s3.endpoint_url": _url,
-    "s3.region": _text,
-    "s3.profile": _text,
+    "train.metrics": readers.metrics,
+    "train.input_mode": readers.member(InputMode),
+    "train.entrypoint": readers.words,
+    "train.arguments": readers.words,
+    "train.max_run_s": readers.whole_number(1, contract.MAX_RUN_LIMIT_S, " seconds (28 days)"),
+    "train.environment": readers.scalar_text,
+    "train.memory_bytes": readers.byte_count,
+    "train.cpus": readers.cpus,
+    "train.shm_bytes": readers.byte_count,
+    "serve.port": readers.whole_number(0, _MAX_PORT, " (0 takes a free one)"),
+    "serve.profile": readers.one_of("realtime", "serverless", "async", "direct"),
+    "serve.environment": readers.scalar_text,
+    "serve.startup_timeout_s": readers.whole_number(1, 3600, " seconds"),
+    "serve.memory_bytes": readers.byte_count,
+    "serve.cpus": readers.cpus,
+    "invoke.content_type": readers.text,
+    "invoke.data": readers.text,
+    "s3.endpoint_url": readers.url,
+    "s3.region": readers.text,
+    "s3.profile": readers.text,
 }
 SECTIONS = {key.partition(".")[0] for key in READERS}
 TABLES = {
@@ -381,7 +155,7 @@ def read(resolved: Mapping[str, Raw], root: Path) -> tuple[dict[str, Any], list[
             if table is not None:
                 reads = READERS[table]
                 tables[table][entry] = (
-                    _channel(entry, raw) if table == "train.channels" else reads(raw)
+                    readers.channel(entry, raw) if table == "train.channels" else reads(raw)
                 )
             elif key in READERS and key not in TABLES:
                 values[key] = READERS[key](raw)
@@ -415,5 +189,5 @@ def _unknown(key: str, raw: Raw) -> str:
 
 def _default_name(root: Path) -> str:
     """The folder's name, as far as SageMaker takes it for a name."""
-    name = re.sub(r"[^a-zA-Z0-9]+", "-", root.name).strip("-")[:_MAX_PROJECT_NAME_CHARS]
+    name = re.sub(r"[^a-zA-Z0-9]+", "-", root.name).strip("-")[: readers.MAX_PROJECT_NAME_CHARS]
     return name.strip("-") or "project"

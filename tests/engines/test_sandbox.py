@@ -35,16 +35,16 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_program_is_looked_for_in_every_folder_of_the_path() -> None:
-    found = list(candidates("train", "/a:b:", "/work"))
-    assert found == ["/a/train", "/work/b/train", "/work/train"]
+    found = list(candidates("train", "/a:b:", "/app"))
+    assert found == ["/a/train", "/app/b/train", "/app/train"]
 
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [("/bin/sh", "/bin/sh"), ("./train", "/work/train"), ("sub/train", "/work/sub/train")],
+    [("/bin/sh", "/bin/sh"), ("./train", "/app/train"), ("sub/train", "/app/sub/train")],
 )
 def test_a_name_with_a_slash_is_a_path(name: str, path: str) -> None:
-    assert list(candidates(name, "/a", "/work")) == [path]
+    assert list(candidates(name, "/a", "/app")) == [path]
 
 
 @pytest.mark.parametrize("displaced", ["nothing", "folder", "file"])
