@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from devkit import history
+from devkit import contract, history
 from devkit.diagnosis import NOT_EXECUTABLE, NOT_FOUND, Diagnosis, explain, refusal
 from devkit.engines.base import Container, ContainerSpec, Engine, Image, StartRefused
 from devkit.errors import DevkitError
@@ -26,7 +26,7 @@ from devkit.store import Run, Store, store_errors
 INTERRUPT_GRACE_S = 10.0
 
 # One container a run, and the host name it has there.
-HOST = "algo-1"
+HOST = contract.host_names(1)[0]
 
 
 class Attempt:

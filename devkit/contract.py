@@ -20,12 +20,10 @@ OPT_ML = "/opt/ml"
 INPUT = f"{OPT_ML}/input"
 MODEL = f"{OPT_ML}/model"
 OUTPUT = f"{OPT_ML}/output"
-CHECKPOINTS = f"{OPT_ML}/checkpoints"
 
 # The same places relative to /opt/ml, for whoever writes them on a host.
 CONFIG_FOLDER = "input/config"
 DATA_FOLDER = "input/data"
-FAILURE_FILE = "output/failure"
 OUTPUT_DATA_FOLDER = "output/data"
 
 # §1.1, §2.1: the single argument the container is started with.
