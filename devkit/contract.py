@@ -15,8 +15,8 @@ from typing import TypeAlias
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 # §1.2: the layout of /opt/ml. The three folders below are what the platform mounts, and
-# /opt/ml/checkpoints where a job has them (undocumented as an exact list; images that bake code into
-# /opt/ml/code are known to work).
+# /opt/ml/checkpoints where a job has them (undocumented as an exact list; images that bake code
+# into /opt/ml/code are known to work).
 OPT_ML = "/opt/ml"
 INPUT = f"{OPT_ML}/input"
 MODEL = f"{OPT_ML}/model"
