@@ -85,13 +85,6 @@ def discard_unfinished(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def pack(stream: IO[bytes], destination: Path) -> None:
-    """Write all members of a tar stream, relative to their folder, into a ``.tar.gz``."""
-    with archive_writer(destination) as writer:
-        for member, name, content in members(stream):
-            writer.add(member, name, content)
-
-
 def members(stream: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, str, IO[bytes] | None]]:
     """The members of a tar stream with clean relative names; the root folder itself left out.
 

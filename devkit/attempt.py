@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
-from devkit import contract, history
+from devkit import history
 from devkit.diagnosis import NOT_EXECUTABLE, NOT_FOUND, Diagnosis, explain, refusal
-from devkit.engines.base import Container, ContainerSpec, Engine, Image, StartRefused
+from devkit.engines.base import Container, Engine, Image, StartRefused
 from devkit.errors import DevkitError
 from devkit.finishing import Ending, finish
 from devkit.index import Kind
+from devkit.instances import AnyInstance, Instances, stop
 from devkit.job import MetricDefinition, Outcome, Phase, Status
-from devkit.logs import LogPump, LogRecord, tail
+from devkit.logs import tail
 from devkit.progress import Observer
 from devkit.signals import Terminated
 from devkit.store import Run, Store, store_errors
@@ -25,21 +23,18 @@ from devkit.store import Run, Store, store_errors
 # Ctrl-C wants out: a program that ignores SIGTERM gets this long, as with `docker stop`.
 INTERRUPT_GRACE_S = 10.0
 
-# One container a run, and the host name it has there.
-HOST = contract.host_names(1)[0]
-
 
 class Attempt:
-    """A claimed run whose container is started, followed, and in any case finished.
+    """A claimed run whose instances are started, followed, and in any case finished.
 
     Args:
         kind: Job or server.
         name: Its name.
         image: What it runs.
         request: What was asked for, for ``run.json``.
-        metrics: What to look for in its log.
+        metrics: What to look for in its logs.
         grace_s: Seconds between SIGTERM and SIGKILL, as SageMaker has it.
-        engine: Runs the container.
+        engine: Runs the containers.
         store: Keeps the run.
         observer: Is told of everything.
 
@@ -75,23 +70,10 @@ class Attempt:
             },
         )
         self.run = self._claim.run
-        self._record = LogRecord(self.run, HOST, metrics)
-        self._log: LogPump | None = None
+        self.instances = Instances(
+            self.run, store=store, engine=engine, observer=observer, metrics=metrics
+        )
         self._stopped = False
-
-    @property
-    def container_name(self) -> str:
-        """The name of the run's container, unique on the machine."""
-        return container_name(self._store, self.run)
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """What tells people whose container it is."""
-        return {
-            "devkit.store": str(self._store.root),
-            f"devkit.{self.run.kind}": self.run.name,
-            "devkit.pid": str(os.getpid()),
-        }
 
     def enter(self, phase: Phase) -> None:
         """The job enters a phase."""
@@ -99,27 +81,22 @@ class Attempt:
             history.enter(self.run, phase.value)
         self.observer.phase(phase)
 
-    def start(self, spec: ContainerSpec) -> tuple[Container, LogPump]:
-        """Start the container and follow its output."""
-        with store_errors(self._store.root):
-            spec.run_folder.mkdir(parents=True)
-        container = self._engine.start(spec)
-        self._log = LogPump(container, self._record, self.observer)
-        return container, self._log
-
     def kill(self) -> None:
-        """End the container now, from whatever thread; nothing where it has not started."""
+        """End every container now, from whatever thread; nothing where none has started."""
         self._stopped = True
-        container = self._engine.reopen(self.container_name, engine_notes(self.run))
-        if container is not None:
-            container.signal(signal.SIGKILL)
+        for instance in self.instances.left():
+            instance.container.signal(signal.SIGKILL)
 
-    def finish(self, container: Container | None, ending: Ending | None) -> Outcome:
-        """Collect what the ended container left, record the outcome, give up the claim."""
+    def stop(self, instances: Sequence[AnyInstance], grace_s: float) -> None:
+        """SIGTERM, then SIGKILL after the grace; a Ctrl-C meanwhile kills at once."""
+        self._stopped = True
+        stop(instances, grace_s)
+
+    def finish(self, ending: Ending | None) -> Outcome:
+        """Collect what the ended containers left, record the outcome, give up the claim."""
         outcome = finish(
             self.run,
-            container,
-            log=self._log or self._record,
+            self.instances,
             started=self._started,
             ending=ending,
             store=self._store,
@@ -145,17 +122,16 @@ class Attempt:
         if in_service:
             ending = Ending(Status.STOPPED)
         try:
-            container = self._engine.reopen(self.container_name, engine_notes(self.run))
-            if container is not None:
-                if self._ended_by_itself(container):
-                    ending = None
-                    self.observer.note(
-                        f"{self.run.name} has ended: collecting what it left "
-                        "(Ctrl-C: the next devkit command does that)"
-                    )
-                else:
-                    self._stop_aloud(container, self._grace_after(error, in_service))
-            self.finish(container, ending)
+            left = self.instances.left()
+            if self._ended_by_itself(left):
+                ending = None
+                self.observer.note(
+                    f"{self.run.name} has ended: collecting what it left "
+                    "(Ctrl-C: the next devkit command does that)"
+                )
+            else:
+                self._stop_aloud(left, self._grace_after(error, in_service))
+            self.finish(ending)
         except BaseException as second:  # the first error is the one to tell
             why = str(second).splitlines()[0] if str(second) else type(second).__name__
             self.observer.note(
@@ -164,27 +140,23 @@ class Attempt:
             )
             self._claim.release(finished=False)
 
-    def stop(self, container: Container, grace_s: float) -> None:
-        """SIGTERM, then SIGKILL after the grace; a Ctrl-C meanwhile kills at once."""
-        if container.exit_code() is not None:
-            return
-        self._stopped = True
-        try:
-            container.stop(grace_s)
-        except KeyboardInterrupt:
-            container.stop(0)
-
-    def _stop_aloud(self, container: Container, grace_s: float) -> None:
-        if container.exit_code() is not None:
+    def _stop_aloud(self, left: Sequence[AnyInstance], grace_s: float) -> None:
+        running = [each for each in left if each.container.exit_code() is None]
+        if not running:
             return
         self.observer.note(
             f"stopping {self.run.name}: SIGTERM, SIGKILL after {grace_s:g} s (Ctrl-C: at once)"
         )
-        self.stop(container, grace_s)
+        self.stop(running, grace_s)
 
-    def _ended_by_itself(self, container: Container) -> bool:
+    def _ended_by_itself(self, left: Sequence[AnyInstance]) -> bool:
         """Whether a job had ended before anybody stopped it: only collecting it went wrong."""
-        return self.run.kind == "job" and not self._stopped and container.exit_code() is not None
+        return (
+            self.run.kind == "job"
+            and not self._stopped
+            and bool(left)
+            and all(each.container.exit_code() is not None for each in left)
+        )
 
     def _grace_after(self, error: BaseException, in_service: bool) -> float:
         if isinstance(error, KeyboardInterrupt) and not isinstance(error, Terminated):
@@ -192,20 +164,9 @@ class Attempt:
         return self._grace_s if in_service or isinstance(error, Terminated) else 0.0
 
 
-def container_name(store: Store, run: Run) -> str:
-    """The name of a run's container: of this store, this run and no other."""
-    digest = hashlib.sha256(str(store.root).encode()).hexdigest()[:8]
-    return f"devkit-{digest}-{run.kind}-{run.name}"
-
-
-def engine_notes(run: Run) -> Path:
-    """The engine's notes on a run's container."""
-    return run.engine_notes / HOST
-
-
-def diagnose(container: Container, program: str, run: Run) -> Diagnosis | None:
+def diagnose(container: Container, program: str, run: Run, instance: str) -> Diagnosis | None:
     """Why an ended container's program could not be executed, where that is what happened."""
-    refused = refusal(tail(run))
+    refused = refusal(tail(run, instance))
     if refused is not None:
         return diagnose_refusal(program, StartRefused(refused, container.read_program(program)))
     if container.exit_code() not in (NOT_EXECUTABLE, NOT_FOUND):

@@ -8,17 +8,22 @@ stays unfinished, and the next command goes through them again.
 from __future__ import annotations
 
 import shutil
+import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from devkit import archives, history, opt_ml
 from devkit.contract import failure_reason
-from devkit.engines.base import Container
+from devkit.instances import AnyInstance, Instances
 from devkit.job import Outcome, Status
-from devkit.logs import LogPump, LogRecord
-from devkit.progress import Silent
+from devkit.metrics import final_values
 from devkit.store import Run, Store, store_errors
+
+# Of a container that was stopped: as a rule another one is the cause of that.
+_STOPPED_CODES = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
+_CAUSE = "cause"
 
 
 @dataclass(frozen=True)
@@ -32,54 +37,57 @@ class Ending:
     """What the user can do about it."""
 
 
+def blame(run: Run, instance: AnyInstance) -> None:
+    """Keep in mind which instance failed, before the others are stopped because of it."""
+    run.write("state", {**run.state(), _CAUSE: instance.name})
+
+
+def blamed(run: Run) -> str | None:
+    """The instance that :func:`blame` was called for."""
+    cause: str | None = run.state().get(_CAUSE)
+    return cause
+
+
 def finish(
     run: Run,
-    container: Container | None,
+    instances: Instances,
     *,
-    log: LogPump | LogRecord,
     started: datetime,
     ending: Ending | None,
     store: Store,
 ) -> Outcome:
-    """Collect what an ended container left, record how the run ended, and remove the container.
+    """Collect what ended instances left, record how the run ended, and remove them.
 
     Where the outcome is recorded already, only the last of that is left to do.
 
     Args:
         run: The job or server.
-        container: Its container, which has ended; ``None`` where none was started.
-        log: What keeps its log.
+        instances: What of it may still be there, and has ended.
         started: When it began.
-        ending: Why it ended; ``None`` takes it from the exit code.
+        ending: Why it ended; ``None`` takes it from the exit codes.
         store: Where the run is.
 
     Raises:
         StoreError: An artifact or the outcome could not be written.
         EngineError: The engine did not give an artifact.
     """
+    left = instances.left()
     with store_errors(store.root):
-        outcome = run.outcome() or _record(run, container, log, started, ending)
+        outcome = run.outcome() or _record(run, left, started, ending)
         store.index(run)
-    if container is not None:
-        container.remove()
+    for instance in left:
+        instances.remove(instance)
     _discard(run)
     return outcome
 
 
 def _record(
-    run: Run,
-    container: Container | None,
-    log: LogPump | LogRecord,
-    started: datetime,
-    ending: Ending | None,
+    run: Run, left: Sequence[AnyInstance], started: datetime, ending: Ending | None
 ) -> Outcome:
-    exit_code = None if container is None else container.exit_code()
-    failure = None
-    if container is not None:
-        metrics = _complete_log(log, container)
-        failure = _collect(run, container)
-    else:
-        metrics = {}
+    records = [instance.complete_log() for instance in left]
+    cause = _cause(run, left)
+    exit_code = None if cause is None else cause.container.exit_code()
+    failure = _collect(run, left, cause) if run.kind == "job" and cause is not None else None
     ending = ending or _own_ending(exit_code, failure)
     secondary = ending.secondary or ending.status.value
     if run.kind == "job":
@@ -94,32 +102,36 @@ def _record(
         # A stopped job keeps its model (§1.10); that of a failed one is kept, but no result.
         model=_if_there(run.model_archive) if ending.status is not Status.FAILED else None,
         output=_if_there(run.output_archive),
-        metrics=metrics,
+        metrics=final_values(record.scanner.last for record in records),
         transitions=history.transitions(run),
     )
     run.write_outcome(outcome)
     return outcome
 
 
-def _complete_log(log: LogPump | LogRecord, container: Container) -> dict[str, float]:
-    if isinstance(log, LogPump):
-        log.complete()
-        return dict(log.record.scanner.last)
-    log.keep(container.lines(), Silent())
-    return dict(log.scanner.last)
+def _cause(run: Run, left: Sequence[AnyInstance]) -> AnyInstance | None:
+    """The instance whose exit code is the run's: the one that failed first, as far as is known."""
+    named = [each for each in left if each.name == blamed(run)]
+    failed = [each for each in left if each.container.exit_code() != 0]
+    own = [each for each in failed if each.container.exit_code() not in _STOPPED_CODES]
+    return next(iter([*named, *own, *failed, *left]), None)
 
 
-def _collect(run: Run, container: Container) -> str | None:
-    if run.kind != "job":
-        return None
+def _collect(run: Run, left: Sequence[AnyInstance], cause: AnyInstance) -> str | None:
     archives.discard_unfinished(run.model_archive.parent)
-    failure = opt_ml.collect_output(container, run.output_archive, run.failure)
-    opt_ml.collect_model(container, run.model_archive)
-    return failure
+    containers = [each.container for each in left]
+    failures = opt_ml.collect_output(containers, run.output_archive)
+    opt_ml.collect_model(containers, run.model_archive)
+    for instance, failure in zip(left, failures, strict=True):
+        if failure is not None:
+            name = "failure" if instance is cause else f"failure-{instance.name}"
+            (run.output_archive.parent / name).write_bytes(failure)
+    text = failures[left.index(cause)]
+    return None if text is None else text.decode("utf-8", errors="replace")
 
 
 def _discard(run: Run) -> None:
-    """Remove what stands in the archives now, and the engine's notes."""
+    """Remove what stands in the archives now, and the engine's last notes."""
     shutil.rmtree(run.engine_notes, ignore_errors=True)
     shutil.rmtree(run.inputs, ignore_errors=True)
     if run.kind == "server":

@@ -93,6 +93,8 @@ class TrainingJob:
     arguments: tuple[str, ...] | None = None
     """Replace the argument ``train`` (§1.1)."""
     metrics: tuple[MetricDefinition, ...] = ()
+    instances: int = 1
+    """How many hosts it runs on."""
     max_run_s: int = contract.MAX_RUN_DEFAULT_S
     limits: Limits = _NO_LIMITS
 
@@ -109,6 +111,7 @@ class TrainingJob:
                 *contract.channel_problems(names),
                 *contract.training_environment_problems(self.environment),
                 *contract.metric_problems((m.name, m.regex) for m in self.metrics),
+                *_instances_problems(self.instances),
                 *_max_run_problems(self.max_run_s),
             ],
         )
@@ -193,6 +196,10 @@ class Outcome:
 def _refuse(summary: str, problems: Sequence[str]) -> None:
     if problems:
         raise ConfigError("\n".join([f"{summary}:", *(f"  - {problem}" for problem in problems)]))
+
+
+def _instances_problems(instances: int) -> list[str]:
+    return [] if instances >= 1 else [f"instances = {instances}: at least 1"]
 
 
 def _max_run_problems(max_run_s: int) -> list[str]:

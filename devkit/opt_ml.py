@@ -6,8 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
+from pathlib import Path, PurePosixPath
 
 from devkit import archives, contract
 from devkit.channels.plan import InputMode, inputdataconfig_entry
@@ -75,45 +74,69 @@ def for_serving(root: Path, model: Path | None) -> OptMl:
     return OptMl((), (Mount(target=contract.MODEL, source=folder),))
 
 
-def collect_model(container: Container, destination: Path) -> None:
-    """Write ``model.tar.gz``: members relative to ``/opt/ml/model``; empty is fine (§1.8)."""
-    with container.read_folder(contract.MODEL) as stream:
-        archives.pack(stream, destination)
+def collect_model(containers: Sequence[Container], destination: Path) -> None:
+    """Write ``model.tar.gz``: members relative to ``/opt/ml/model``; empty is fine (§1.8).
+
+    What several hosts wrote is merged. Where two wrote the same file, that of the later host wins
+    (undocumented; the local mode's source says that the service overwrites).
+    """
+    written = _Written()
+    with archives.archive_writer(destination) as writer:
+        for container in reversed(containers):
+            with container.read_folder(contract.MODEL) as stream:
+                for member, name, content in archives.members(stream):
+                    if written.take(name, folder=member.isdir()):
+                        writer.add(member, name, content)
 
 
-def collect_output(container: Container, destination: Path, failure: Path) -> str | None:
-    """Write ``output.tar.gz``, and keep the failure file if there is one.
+def collect_output(containers: Sequence[Container], destination: Path) -> list[bytes | None]:
+    """Write ``output.tar.gz``, merged as :func:`collect_model` does.
 
     The archive's members are relative to ``/opt/ml/output/data`` (§1.8).
 
     Returns:
-        The failure file's text, or ``None`` where the container wrote none.
+        The failure file of each container, or ``None`` where it wrote none.
     """
-    text: str | None = None
+    written = _Written()
+    with archives.archive_writer(destination) as writer:
+        failures = [_add_output(each, writer, written) for each in reversed(containers)]
+    return failures[::-1]
+
+
+class _Written:
+    """The names an archive has, so that it has each once and none inside a file."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, bool] = {}
+
+    def take(self, name: str, *, folder: bool) -> bool:
+        """Whether there is room for this name; from now on it is taken."""
+        above = (str(parent) for parent in PurePosixPath(name).parents)
+        if name in self._folders or not all(self._folders.get(each, True) for each in above):
+            return False
+        self._folders[name] = folder
+        return True
+
+
+def _add_output(
+    container: Container, writer: archives.ArchiveWriter, written: _Written
+) -> bytes | None:
+    failure: bytes | None = None
     data = Path(contract.OUTPUT_DATA_FOLDER).name
-    with (
-        container.read_folder(contract.OUTPUT) as stream,
-        archives.archive_writer(destination) as writer,
-    ):
-        for member, name, content in archives.members(stream):
-            if name == "failure" and content is not None:
-                text = _keep_failure(content, failure)
-            elif name.startswith(f"{data}/"):
-                writer.add(member, name.removeprefix(f"{data}/"), content)
-    return text
+    with container.read_folder(contract.OUTPUT) as stream:
+        for member, path, content in archives.members(stream):
+            name = path.removeprefix(f"{data}/")
+            if path == "failure" and content is not None:
+                failure = content.read(_FAILURE_BYTES)
+            elif name != path and written.take(name, folder=member.isdir()):
+                writer.add(member, name, content)
+    return failure
 
 
 def discard_artifacts(root: Path) -> None:
     """Remove what a process wrote in place, once it is in the archives."""
     for name in ("model", "output"):
         shutil.rmtree(root / name, ignore_errors=True)
-
-
-def _keep_failure(content: IO[bytes], destination: Path) -> str:
-    data = content.read(_FAILURE_BYTES)
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.write_bytes(data)
-    return data.decode("utf-8", errors="replace")
 
 
 def _write(path: Path, value: JsonValue) -> None:

@@ -1,4 +1,4 @@
-"""A job's metrics as curves: read from ``metrics.jsonl``, drawn as text or as an image (§1.11)."""
+"""A job's metrics as curves: read from ``metrics/``, drawn as text or as an image (§1.11)."""
 
 from __future__ import annotations
 
@@ -54,15 +54,28 @@ class Series:
         return f"{self.name}: {count} sample{'' if count == 1 else 's'}{left_out}"
 
 
-def read_samples(text: str) -> dict[str, list[Sample]]:
-    """The samples of ``metrics.jsonl`` by metric, in the order of their first appearance.
+def read_samples(*texts: str) -> dict[str, list[Sample]]:
+    """The samples of a job by metric, in the order of their first appearance.
 
     A last line that is cut off is not there yet: the job is still writing it.
+
+    Args:
+        texts: The content of each instance's file of samples; theirs are put in order of time.
 
     Raises:
         StoreError: A line before the last one is no sample.
     """
     metrics: dict[str, list[Sample]] = {}
+    for text in texts:
+        for sample in _samples(text):
+            metrics.setdefault(sample.name, []).append(sample)
+    if len(texts) > 1:
+        for samples in metrics.values():
+            samples.sort(key=lambda sample: sample.time)
+    return metrics
+
+
+def _samples(text: str) -> Iterator[Sample]:
     lines = text.splitlines()
     for number, line in enumerate(lines, start=1):
         try:
@@ -74,13 +87,12 @@ def read_samples(text: str) -> dict[str, list[Sample]]:
             )
         except (ValueError, TypeError, KeyError):
             if number == len(lines):
-                break
+                return
             raise StoreError(
-                f"line {number} of metrics.jsonl is no sample of a metric: {line[:80]!r}",
+                f"line {number} of the job's metrics is no sample of a metric: {line[:80]!r}",
                 remedy="remove that line; devkit logs JOB has what the container wrote",
             ) from None
-        metrics.setdefault(sample.name, []).append(sample)
-    return metrics
+        yield sample
 
 
 def curves(metrics: Mapping[str, Sequence[Sample]], over: Over) -> list[Series]:

@@ -7,17 +7,16 @@ collected as if nothing had happened; one that still runs is killed, and what it
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from devkit.attempt import HOST, container_name, engine_notes
 from devkit.engines.base import Engine
 from devkit.errors import DevkitError
-from devkit.finishing import Ending, finish
+from devkit.finishing import Ending, blamed, finish
+from devkit.instances import AnyInstance, Instances, stop
 from devkit.job import MetricDefinition, Status
-from devkit.logs import LogRecord
-from devkit.progress import Observer
-from devkit.store import Claim, Store
+from devkit.progress import Observer, Silent
+from devkit.store import Claim, Run, Store
 
 _KILLED = "devkit was killed while this ran"
 
@@ -56,20 +55,22 @@ def _finish(claim: Claim, store: Store, open_engine: Callable[[str], Engine]) ->
     if "engine" not in request:  # killed before anything was started
         store.discard(claim)
         return
-    engine = open_engine(request["engine"])
-    container = engine.reopen(container_name(store, run), engine_notes(run))
-    ending: Ending | None = Ending(Status.STOPPED, _KILLED)
-    if container is not None and run.outcome() is None:
-        if container.exit_code() is None:
-            container.stop(0)
-        elif run.kind == "job" and container.exit_code() != _KILLED_WITH_DEVKIT:
-            ending = None
-    metrics = (MetricDefinition(**metric) for metric in request.get("metrics", ()))
-    finish(
+    instances = Instances(
         run,
-        container,
-        log=LogRecord(run, HOST, metrics),
-        started=datetime.fromisoformat(request["started"]),
-        ending=ending,
         store=store,
+        engine=open_engine(request["engine"]),
+        observer=Silent(),
+        metrics=(MetricDefinition(**metric) for metric in request.get("metrics", ())),
     )
+    left = instances.left()
+    ending = None if _ended_by_itself(run, left) else Ending(Status.STOPPED, _KILLED)
+    stop(left, 0)
+    started = datetime.fromisoformat(request["started"])
+    finish(run, instances, started=started, ending=ending, store=store)
+
+
+def _ended_by_itself(run: Run, left: Sequence[AnyInstance]) -> bool:
+    """Whether a job had ended before its devkit was killed, or a host of it had failed."""
+    codes = [each.container.exit_code() for each in left]
+    all_ended = bool(codes) and None not in codes and _KILLED_WITH_DEVKIT not in codes
+    return run.kind == "job" and (all_ended or blamed(run) is not None)

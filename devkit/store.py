@@ -19,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -48,12 +49,21 @@ class Run:
 
     @property
     def logs(self) -> Path:
-        """Folder with one log file a host: ``algo-1.log``."""
+        """Folder with one log file an instance."""
         return self.folder / "logs"
+
+    def log(self, instance: str) -> Path:
+        """Everything that an instance's container wrote: ``algo-1.log``."""
+        return self.logs / f"{instance}.log"
+
+    @property
+    def metrics(self) -> Path:
+        """Folder with one file of metric samples an instance: ``algo-1.jsonl``."""
+        return self.folder / "metrics"
 
     @property
     def opt_ml(self) -> Path:
-        """Folder with what becomes each host's ``/opt/ml``."""
+        """Folder with what becomes each instance's ``/opt/ml``."""
         return self.folder / "opt-ml"
 
     @property
@@ -63,8 +73,14 @@ class Run:
 
     @property
     def engine_notes(self) -> Path:
-        """Folder for the engine's own notes on the containers."""
+        """Folder for the engine's own notes: a folder for each instance that may be there."""
         return self.folder / "engine"
+
+    def instances(self) -> list[str]:
+        """The instances that may still be there, running or not: ``algo-2`` before ``algo-10``."""
+        if not self.engine_notes.is_dir():
+            return []
+        return sorted((path.name for path in self.engine_notes.iterdir()), key=natural)
 
     @property
     def model_archive(self) -> Path:
@@ -344,6 +360,13 @@ def transition_from_json(row: Mapping[str, Any]) -> Transition:
         started=datetime.fromisoformat(row["started"]),
         ended=None if row["ended"] is None else datetime.fromisoformat(row["ended"]),
     )
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key to sort names by, with the numbers in them as numbers."""
+    return [
+        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)
+    ]
 
 
 def _taken(kind: Kind, name: str) -> StoreError:

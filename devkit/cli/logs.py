@@ -21,7 +21,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     store = options.project(arguments).store
     found = store.find(arguments.name)
-    lines = follow(found, lambda: arguments.follow and store.owner(found) is not None)
+    lines = follow(
+        found,
+        lambda: arguments.follow and store.owner(found) is not None,
+        named=found.request().get("instances", 1) > 1,
+    )
     if arguments.json:
         arguments.terminal.result({"name": found.name, "lines": list(lines)}, None)
         return

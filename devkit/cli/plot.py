@@ -86,11 +86,8 @@ def _chosen(job: Run, names: Sequence[str], *, running: bool) -> dict[str, list[
     """
     from devkit.plotting import read_samples
 
-    try:
-        text = (job.folder / "metrics.jsonl").read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        text = ""
-    metrics = read_samples(text)
+    files = sorted(job.metrics.glob("*.jsonl"))
+    metrics = read_samples(*(file.read_text(encoding="utf-8", errors="replace") for file in files))
     if not metrics:
         raise NotFound(
             f"job {job.name!r} has no metrics{' yet' if running else ''}",

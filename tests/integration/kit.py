@@ -377,8 +377,9 @@ def outcome(run: Path) -> dict[str, Any]:
 
 
 def log(run: Path) -> list[str]:
-    """The lines that a run's container wrote."""
-    return (run / "logs" / "algo-1.log").read_text().splitlines()
+    """The lines that a run's only container wrote."""
+    (only,) = (run / "logs").iterdir()
+    return only.read_text().splitlines()
 
 
 def archive(path: Path) -> dict[str, bytes]:

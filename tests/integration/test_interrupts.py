@@ -219,7 +219,7 @@ def test_ctrl_c_ends_a_detached_serve_that_is_not_ready(trained: Project) -> Non
 
 
 def started_log(project: Project) -> str:
-    path = project.server("web") / "logs" / "algo-1.log"
+    path = project.server("web") / "logs" / "instance-1.log"
     return path.read_text() if path.exists() else ""
 
 

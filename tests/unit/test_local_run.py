@@ -14,7 +14,7 @@ import pytest
 
 from devkit import local_run
 from devkit.channels.plan import ChannelPlan
-from devkit.engines.base import Address, ProgramFile, StartRefused
+from devkit.engines.base import Address, Container, ContainerSpec, ProgramFile, StartRefused
 from devkit.errors import (
     ConfigError,
     EngineError,
@@ -89,7 +89,7 @@ def test_every_line_is_kept_and_searched_for_metrics(store: Store) -> None:
     assert result.log.splitlines()[:2] == ["loss=0", "loss=1"]
     assert len(result.log.splitlines()) == 1001
     assert result.metrics == {"loss": 999.0}
-    assert len((result.run.folder / "metrics.jsonl").read_text().splitlines()) == 1000
+    assert len((result.run.metrics / "algo-1.jsonl").read_text().splitlines()) == 1000
 
 
 def test_a_failed_job_tells_the_failure_file_and_its_last_lines(store: Store) -> None:
@@ -241,6 +241,87 @@ def test_all_problems_of_a_job_are_named_before_anything_starts() -> None:
             max_run_s=0,
         )
     assert str(error.value).count("\n  - ") == 3
+
+
+# --- several hosts ----------------------------------------------------------------------------
+
+
+def host_of(inside: Inside) -> str:
+    return str(inside.spec.hostname)
+
+
+def test_every_host_has_its_own_place_and_knows_the_others(store: Store) -> None:
+    """Contract 1.5, 1.8: what the hosts write is merged, and the later host's file wins."""
+    seen: dict[str, object] = {}
+
+    def program(inside: Inside) -> int:
+        host = host_of(inside)
+        config = inside.path("/opt/ml/input/config/resourceconfig.json")
+        seen[host] = json.loads(config.read_text())
+        model = inside.path("/opt/ml/model")
+        (model / host).write_text(host)
+        (model / "shared").write_text(host)
+        (inside.path("/opt/ml/output/data") / host).write_text(host)
+        inside.print(f"loss={host[-1]}")
+        return 0
+
+    metrics = (MetricDefinition(name="loss", regex=r"loss=(\S+)"),)
+    result = train(program, store, instances=3, metrics=metrics)
+    hosts = ["algo-1", "algo-2", "algo-3"]
+    assert {host: config["current_host"] for host, config in seen.items()} == {  # type: ignore[index]
+        host: host for host in hosts
+    }
+    assert all(config["hosts"] == hosts for config in seen.values())  # type: ignore[index]
+    assert result.model is not None
+    assert result.outcome.output is not None
+    with tarfile.open(result.model) as model, tarfile.open(result.outcome.output) as output:
+        assert sorted(model.getnames()) == [*hosts, "shared"]
+        content = model.extractfile("shared")
+        assert content is not None
+        assert content.read() == b"algo-3"
+        assert sorted(output.getnames()) == hosts
+    assert sorted(path.name for path in result.run.logs.iterdir()) == [f"{h}.log" for h in hosts]
+    assert result.log == "loss=1\nloss=2\nloss=3\n"
+    assert set(result.metrics) == {"loss"}
+
+
+def test_one_failing_host_ends_the_job_and_is_named_as_its_reason(store: Store) -> None:
+    """Contract 1.9: the others are stopped as StopTrainingJob does it."""
+
+    def program(inside: Inside) -> int:
+        if host_of(inside) == "algo-2":
+            inside.path("/opt/ml/output/failure").write_text("no room for the gradients")
+            inside.print("the reason")
+            return 3
+        inside.stopped.wait()
+        inside.print("stopped")
+        return 1
+
+    engine = FakeEngine(program)
+    job = TrainingJob(name="a", image=IMAGE, instances=3)
+    with pytest.raises(TrainingFailed, match="no room for the gradients, exit code: 3") as error:
+        local_run.train(job, engine=engine, store=store, observer=Notes())
+    assert error.value.log_tail == ("the reason",)
+    assert [each.graces for each in engine.containers] == [[120.0], [], [120.0]]
+    assert all(each.removed for each in engine.containers)
+    assert store.find("a").failure.read_text() == "no room for the gradients"
+
+
+def test_a_host_that_cannot_start_takes_the_others_with_it(store: Store) -> None:
+    class SecondRefused(FakeEngine):
+        def start(self, spec: ContainerSpec) -> Container:
+            if spec.hostname == "algo-2":
+                raise EngineError("no room")
+            return super().start(spec)
+
+    engine = SecondRefused(until_stopped)
+    job = TrainingJob(name="a", image=IMAGE, instances=2)
+    with pytest.raises(EngineError, match="no room"):
+        local_run.train(job, engine=engine, store=store, observer=Notes())
+    assert [each.removed for each in engine.containers] == [True]
+    outcome = store.find("a").outcome()
+    assert outcome is not None
+    assert outcome.status is Status.FAILED
 
 
 # --- serving ---------------------------------------------------------------------------------

@@ -21,14 +21,14 @@ def test_a_second_reading_replaces_a_broken_off_one(store: Store) -> None:
     record.keep(["n=1", "n=2"], Silent())
     claim.release(finished=True)
     assert (claim.run.logs / "algo-1.log").read_text() == "n=1\nn=2\n"
-    assert record.scanner.last == {"n": 2.0}
+    assert record.scanner.last["n"].value == 2.0
 
 
 def test_the_tail_is_the_last_lines(store: Store) -> None:
     claim = store.claim("job", "a", REQUEST)
     LogRecord(claim.run, "algo-1").keep((str(n) for n in range(100)), Silent())
     claim.release(finished=True)
-    assert tail(claim.run, 3) == ["97", "98", "99"]
+    assert tail(claim.run, count=3) == ["97", "98", "99"]
 
 
 def test_following_ends_with_the_run_and_misses_nothing(store: Store) -> None:
@@ -50,4 +50,4 @@ def test_every_match_in_a_line_is_a_sample() -> None:
     scanner = MetricScanner([MetricDefinition(name="a", regex=r"a=([^;]*);")])
     samples = list(scanner.scan("a=1; a=2; a=x; a=inf;", NOW))
     assert [sample.value for sample in samples] == [1.0, 2.0, float("inf")]
-    assert scanner.last == {"a": float("inf")}
+    assert scanner.last["a"].value == float("inf")

@@ -21,7 +21,7 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def rows(name: str, values: Sequence[float], step_s: float = 1.0) -> str:
-    """Lines of metrics.jsonl, a sample every ``step_s``."""
+    """Lines of a file of samples, one every ``step_s``."""
     times = [(START + timedelta(seconds=step_s * n)).isoformat() for n in range(len(values))]
     return "".join(
         json.dumps({"name": name, "value": value, "time": time}) + "\n"
@@ -56,6 +56,11 @@ def test_samples_are_read_by_metric_in_the_order_of_appearance() -> None:
     assert metrics["loss"][1].time == START + timedelta(seconds=1)
 
 
+def test_samples_of_several_instances_are_in_order_of_time() -> None:
+    first, second = rows("loss", [4, 2], step_s=10), rows("loss", [5, 3, 1], step_s=6)
+    assert [s.value for s in read_samples(first, second)["loss"]] == [4, 5, 3, 2, 1]
+
+
 @pytest.mark.parametrize("cut", range(1, 70))
 def test_a_last_line_that_is_cut_off_is_not_there_yet(cut: int) -> None:
     whole, last = rows("loss", [2]), rows("loss", [1.25]).rstrip("\n")
@@ -64,7 +69,7 @@ def test_a_last_line_that_is_cut_off_is_not_there_yet(cut: int) -> None:
 
 
 def test_a_damaged_line_further_up_is_told() -> None:
-    with pytest.raises(StoreError, match=r"line 1 of metrics\.jsonl"):
+    with pytest.raises(StoreError, match=r"line 1 of the job's metrics"):
         read_samples('{"name": "lo\n' + rows("loss", [1]))
 
 
@@ -224,7 +229,8 @@ def project(store: Store, tmp_path: Path) -> Path:
         ("mute", ""),
     ):
         claim = store.claim("job", name, REQUEST)
-        (claim.run.folder / "metrics.jsonl").write_text(text)
+        claim.run.metrics.mkdir()
+        (claim.run.metrics / "algo-1.jsonl").write_text(text)
         claim.release(finished=True)
     return tmp_path
 

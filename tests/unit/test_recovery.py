@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import tarfile
 from typing import Any
 
 import pytest
 
-from devkit.attempt import HOST, container_name, engine_notes
+from devkit import contract
 from devkit.engines.base import ContainerSpec, Engine, Folder
 from devkit.errors import EngineError
+from devkit.finishing import blame
+from devkit.instances import Instances
 from devkit.job import Status
+from devkit.progress import Silent
 from devkit.recovery import recover
 from devkit.store import Run, Store
 from tests.unit.fakes import IMAGE, FakeEngine, Inside, Notes, Program
 
 
-def left_behind(store: Store, engine: FakeEngine, **request: Any) -> Run:
+def left_behind(store: Store, engine: FakeEngine, *, hosts: int = 1, **request: Any) -> Run:
     """A run as a killed devkit leaves it: claimed, its container started, nothing collected."""
     claim = store.claim(
         "job",
@@ -23,19 +27,23 @@ def left_behind(store: Store, engine: FakeEngine, **request: Any) -> Run:
         {"engine": "process", "image": "i", "started": "2026-01-01T00:00:00+00:00"} | request,
     )
     run = claim.run
-    folders = []
-    for name in ("model", "output"):
-        source = run.opt_ml / HOST / name
-        source.mkdir(parents=True)
-        folders.append(Folder(target=f"/opt/ml/{name}", source=source))
-    engine.start(
-        ContainerSpec(
-            name=container_name(store, run),
-            image=IMAGE,
-            folders=tuple(folders),
-            run_folder=engine_notes(run),
+    instances = Instances(run, store=store, engine=engine, observer=Silent())
+    for host in contract.host_names(hosts):
+        folders = []
+        for name in ("model", "output"):
+            source = run.opt_ml / host / name
+            source.mkdir(parents=True)
+            folders.append(Folder(target=f"/opt/ml/{name}", source=source))
+        instances.notes(host).mkdir(parents=True)
+        engine.start(
+            ContainerSpec(
+                name=instances.container_name(host),
+                image=IMAGE,
+                folders=tuple(folders),
+                hostname=host,
+                run_folder=instances.notes(host),
+            )
         )
-    )
     claim.release(finished=False)
     return run
 
@@ -106,3 +114,39 @@ def test_a_run_killed_after_its_outcome_only_loses_its_container(store: Store) -
     (store.root / "active" / "job.a").write_text("1")
     recover(store, lambda _: engine, Notes())
     assert run.outcome() == outcome
+
+
+def test_hosts_that_had_all_ended_are_merged(store: Store) -> None:
+    def program(inside: Inside) -> int:
+        (inside.path("/opt/ml/model") / str(inside.spec.hostname)).write_text("w")
+        return 0
+
+    engine = FakeEngine(program)
+    run = left_behind(store, engine, hosts=2)
+    for container in engine.containers:
+        container.wait()
+    recover(store, lambda _: engine, Notes())
+    outcome = run.outcome()
+    assert outcome is not None
+    assert outcome.status is Status.COMPLETED
+    with tarfile.open(run.model_archive) as model:
+        assert sorted(model.getnames()) == ["algo-1", "algo-2"]
+    assert all(each.removed for each in engine.containers)
+
+
+def test_a_host_that_had_failed_is_the_reason_although_others_still_ran(store: Store) -> None:
+    def program(inside: Inside) -> int:
+        if inside.spec.hostname == "algo-2":
+            return 5
+        inside.stopped.wait()
+        return 137
+
+    engine = FakeEngine(program)
+    run = left_behind(store, engine, hosts=2)
+    engine.containers[1].wait()
+    instances = Instances(run, store=store, engine=engine, observer=Silent())
+    blame(run, instances.left()[1])
+    recover(store, lambda _: engine, Notes())
+    outcome = run.outcome()
+    assert outcome is not None
+    assert (outcome.status, outcome.exit_code) == (Status.FAILED, 5)

@@ -1,0 +1,247 @@
+"""A training job on an engine: what SageMaker does around its containers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from devkit import contract, opt_ml
+from devkit.attempt import Attempt, diagnose, diagnose_refusal
+from devkit.channels.plan import Host, InputMode
+from devkit.channels.s3_reading import S3Client
+from devkit.engines.base import ContainerSpec, Engine, Mount, StartRefused
+from devkit.errors import TrainingFailed
+from devkit.finishing import Ending, blame, blamed
+from devkit.inputs import Inputs, require_pipes
+from devkit.instances import Instance
+from devkit.job import Outcome, Phase, Status, TrainingJob
+from devkit.logs import tail
+from devkit.progress import Observer
+from devkit.s3 import no_s3
+from devkit.store import Run, Store, natural, store_errors
+
+_SECONDARY_MAX_RUNTIME = "MaxRuntimeExceeded"
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A training job that has ended, and where everything of it is."""
+
+    run: Run
+    outcome: Outcome
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.run.name
+
+    @property
+    def model(self) -> Path | None:
+        """The job's ``model.tar.gz``."""
+        return self.outcome.model
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The last value of each metric."""
+        return self.outcome.metrics
+
+    def summary(self) -> str:
+        """The job in one line: name, status, metrics, model."""
+        metrics = "".join(f" {name}={value:g}" for name, value in self.metrics.items())
+        return f"{self.name} {self.outcome.status.value}{metrics}"
+
+    @property
+    def log(self) -> str:
+        """Everything the containers wrote, host by host."""
+        logs = sorted(self.run.logs.glob("*.log"), key=lambda path: natural(path.stem))
+        return "".join(path.read_text("utf-8") for path in logs)
+
+
+def train(
+    job: TrainingJob,
+    *,
+    engine: Engine,
+    store: Store,
+    observer: Observer,
+    s3: Callable[[], S3Client] = no_s3,
+) -> TrainingResult:
+    """Run a training job to its end.
+
+    Args:
+        job: The job.
+        engine: Runs it.
+        store: Keeps it.
+        observer: Is told of everything.
+        s3: Gives the client for channels in S3.
+
+    Raises:
+        ConfigError: A channel's data is not there, or not what the channel says.
+        TrainingFailed: The job ended as Failed; its folder and its log are kept.
+        EngineError: The engine could not run it.
+        StoreError: An artifact could not be written; the next command tries again.
+        KeyboardInterrupt: After the job was stopped, and recorded as Stopped.
+    """
+    require_pipes(job.channels, engine.name)
+    attempt = Attempt(
+        "job",
+        job.name,
+        image=job.image,
+        request=_request(job),
+        metrics=job.metrics,
+        grace_s=contract.TRAIN_STOP_GRACE_S,
+        engine=engine,
+        store=store,
+        observer=observer,
+    )
+    try:
+        ending = _Training(job, attempt, store, s3).run()
+        attempt.enter(Phase.UPLOADING)
+        outcome = attempt.finish(ending)
+    except StartRefused as refused:
+        diagnosis = diagnose_refusal(_program(job), refused)
+        error = TrainingFailed(
+            f"training job {job.name} did not start: {diagnosis.reason}", remedy=diagnosis.remedy
+        )
+        attempt.unwind(error, reason=diagnosis.reason)
+        raise error from None
+    except BaseException as error:
+        attempt.unwind(error)
+        raise
+    if outcome.status is Status.FAILED:
+        raise _training_failed(attempt.run, outcome, ending)
+    return TrainingResult(attempt.run, outcome)
+
+
+class _Training:
+    """The instances of a job from their start to their end."""
+
+    def __init__(
+        self, job: TrainingJob, attempt: Attempt, store: Store, s3: Callable[[], S3Client]
+    ) -> None:
+        self._job, self._attempt, self._store, self._s3 = job, attempt, store, s3
+        self._hosts = contract.host_names(job.instances)
+
+    def run(self) -> Ending | None:
+        """Start all hosts and wait for their end.
+
+        Returns:
+            How the job ends, where the exit codes do not say it all.
+        """
+        attempt = self._attempt
+        attempt.enter(Phase.STARTING)
+        with store_errors(self._store.root):
+            inputs = self._inputs()
+            specs = {host: self._container(host, inputs[host].mounts) for host in self._hosts}
+        with _feeding(inputs.values(), attempt):
+            for host, spec in specs.items():
+                attempt.instances.start(host, spec)
+            attempt.enter(Phase.TRAINING)
+            return self._await_end(time.monotonic() + self._job.max_run_s)
+
+    def _inputs(self) -> dict[str, Inputs]:
+        """The input data of each host."""
+        job, attempt = self._job, self._attempt
+        if any(channel.input_mode is not InputMode.PIPE for channel in job.channels):
+            attempt.enter(Phase.DOWNLOADING)
+        count = len(self._hosts)
+        inputs = {
+            host: Inputs(
+                job.channels, attempt.run.inputs / host, self._s3, Host(index=index, count=count)
+            )
+            for index, host in enumerate(self._hosts)
+        }
+        for note in dict.fromkeys(note for each in inputs.values() for note in each.notes):
+            attempt.observer.note(note)
+        return inputs
+
+    def _container(self, host: str, data: Sequence[Mount]) -> ContainerSpec:
+        job, instances = self._job, self._attempt.instances
+        entrypoint, command = contract.training_start(job.entrypoint, job.arguments)
+        prepared = opt_ml.for_training(
+            self._attempt.run.opt_ml / host, job, host, self._hosts, data
+        )
+        return ContainerSpec(
+            name=instances.container_name(host),
+            image=job.image,
+            entrypoint=entrypoint,
+            command=command,
+            environment=contract.training_environment(job.name, job.environment),
+            mounts=prepared.mounts,
+            folders=prepared.folders,
+            hostname=host,
+            limits=job.limits,
+            labels=instances.labels,
+            run_folder=instances.notes(host),
+        )
+
+    def _await_end(self, deadline: float) -> Ending | None:
+        """Wait until every host has ended well, one has failed, or the time is over."""
+        instances, job = self._attempt.instances, self._job
+        for _ in self._hosts:
+            ended = instances.next_ended(deadline - time.monotonic())
+            if ended is None:
+                self._attempt.observer.note(
+                    f"the job has run for its max_run_s = {job.max_run_s} s"
+                )
+                self._attempt.stop(instances.left(), contract.TRAIN_STOP_GRACE_S)
+                return Ending(Status.STOPPED, secondary=_SECONDARY_MAX_RUNTIME)
+            if ended.container.wait() != 0:
+                return self._failed(ended)
+        return None
+
+    def _failed(self, failed: Instance) -> Ending | None:
+        """One host has failed: the job has, and the others are stopped (§1.9)."""
+        run, instances = self._attempt.run, self._attempt.instances
+        with store_errors(self._store.root):
+            blame(run, failed)
+        others = [each for each in instances.left() if each.container.exit_code() is None]
+        if others:
+            self._attempt.observer.note(
+                f"{failed.name} has failed: stopping the other hosts "
+                f"(SIGTERM, SIGKILL after {contract.TRAIN_STOP_GRACE_S:g} s)"
+            )
+            self._attempt.stop(others, contract.TRAIN_STOP_GRACE_S)
+        diagnosis = diagnose(failed.container, _program(self._job), run, failed.name)
+        if diagnosis is None:
+            return None
+        return Ending(Status.FAILED, diagnosis.reason, remedy=diagnosis.remedy)
+
+
+@contextmanager
+def _feeding(inputs: Iterable[Inputs], attempt: Attempt) -> Iterator[None]:
+    """Feed the pipes of all hosts for the length of the block."""
+    with ExitStack() as stack:
+        for each in inputs:
+            stack.enter_context(each.feeding(lambda _error: attempt.kill()))
+        yield
+
+
+def _request(job: TrainingJob) -> dict[str, object]:
+    """What was asked for, as ``run.json`` keeps it."""
+    return {
+        "hyperparameters": dict(job.hyperparameters),
+        "channels": {channel.name: str(channel.location) for channel in job.channels},
+        "environment": dict(job.environment),
+        "entrypoint": job.entrypoint,
+        "arguments": job.arguments,
+        "metrics": [asdict(metric) for metric in job.metrics],
+        "instances": job.instances,
+        "max_run_s": job.max_run_s,
+    }
+
+
+def _program(job: TrainingJob) -> str:
+    """What is executed, as far as the request tells."""
+    entrypoint, command = contract.training_start(job.entrypoint, job.arguments)
+    return (entrypoint or command)[0]
+
+
+def _training_failed(run: Run, outcome: Outcome, ending: Ending | None) -> TrainingFailed:
+    return TrainingFailed(
+        f"training job {run.name} failed: {outcome.failure_reason}",
+        log_tail=tail(run, blamed(run)),
+        remedy=(ending and ending.remedy) or f"the whole log: devkit logs {run.name}",
+    )
