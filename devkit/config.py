@@ -56,6 +56,7 @@ class TrainSettings:
     """Of channels that do not say their own."""
     entrypoint: tuple[str, ...] | None
     arguments: tuple[str, ...] | None
+    instances: int
     max_run_s: int
     environment: Mapping[str, str]
     memory_bytes: int | None

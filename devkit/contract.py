@@ -35,9 +35,17 @@ SERVE_ARGUMENT = "serve"
 TRAIN_STOP_GRACE_S = 120.0
 SERVE_STOP_GRACE_S = 30.0
 
+# §1.9: the same for the other hosts of a job once one has failed (undocumented; their models do not
+# count any more, and most programs have no handler).
+PEER_STOP_GRACE_S = 10.0
+
 # §1.10
 MAX_RUN_DEFAULT_S = 86_400
 MAX_RUN_LIMIT_S = 28 * 86_400
+
+# §1.5: InstanceCount has no upper bound in the API; what an account may have is its quota's. More
+# containers than this are a slip of the finger on one machine.
+MAX_INSTANCES = 100
 
 # §2.3
 SERVE_PORT = 8080

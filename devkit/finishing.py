@@ -77,6 +77,7 @@ def finish(
         store.index(run)
     for instance in left:
         instances.remove(instance)
+    instances.disconnect()
     _discard(run)
     return outcome
 

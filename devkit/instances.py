@@ -90,9 +90,10 @@ class Instances:
         return f"{_prefix(self._store, self._run)}-{instance}"
 
     @property
-    def network_name(self) -> str:
-        """The name of the network of a run with several hosts."""
-        return _prefix(self._store, self._run)
+    def network(self) -> str | None:
+        """The name of the network that a run with several hosts has."""
+        several = self._run.request().get("instances", 1) > 1
+        return _prefix(self._store, self._run) if several else None
 
     def notes(self, instance: str) -> Path:
         """Where the engine keeps its notes on an instance's container."""
@@ -106,6 +107,20 @@ class Instances:
             f"devkit.{self._run.kind}": self._run.name,
             "devkit.pid": str(os.getpid()),
         }
+
+    def connect(self) -> None:
+        """Make the run's network, where it has one.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        if self.network is not None:
+            self._engine.create_network(self.network, self.labels)
+
+    def disconnect(self) -> None:
+        """Remove the run's network, once all its instances are removed."""
+        if self.network is not None:
+            self._engine.remove_network(self.network)
 
     def start(self, name: str, spec: ContainerSpec) -> Instance:
         """Start the container of an instance, and follow its output.

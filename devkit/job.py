@@ -199,7 +199,9 @@ def _refuse(summary: str, problems: Sequence[str]) -> None:
 
 
 def _instances_problems(instances: int) -> list[str]:
-    return [] if instances >= 1 else [f"instances = {instances}: at least 1"]
+    if 1 <= instances <= contract.MAX_INSTANCES:
+        return []
+    return [f"instances = {instances}: 1 to {contract.MAX_INSTANCES}"]
 
 
 def _max_run_problems(max_run_s: int) -> list[str]:

@@ -7,7 +7,7 @@ another. Log lines and metrics come from threads of their own, one at a time.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,6 +29,9 @@ class Observer(Protocol):
 
     def phase(self, phase: Phase) -> None:
         """A training job enters a phase."""
+
+    def hosts(self, names: Sequence[str]) -> None:
+        """The hosts a training job runs on, before the first of them speaks."""
 
     def line(self, host: str, line: str) -> None:
         """A container wrote a line."""
@@ -56,6 +59,9 @@ class Silent:
         """Ignore it."""
 
     def phase(self, phase: Phase) -> None:
+        """Ignore it."""
+
+    def hosts(self, names: Sequence[str]) -> None:
         """Ignore it."""
 
     def line(self, host: str, line: str) -> None:

@@ -282,6 +282,7 @@ class Project:
                 metrics=tuple(MetricDefinition(name=m.name, regex=m.regex) for m in train.metrics),
                 entrypoint=train.entrypoint,
                 arguments=train.arguments,
+                instances=train.instances,
                 max_run_s=train.max_run_s,
                 limits=Limits(
                     memory_bytes=train.memory_bytes, cpus=train.cpus, shm_bytes=train.shm_bytes

@@ -85,6 +85,7 @@ def train(
         KeyboardInterrupt: After the job was stopped, and recorded as Stopped.
     """
     require_pipes(job.channels, engine.name)
+    engine.require_hosts(job.instances)
     attempt = Attempt(
         "job",
         job.name,
@@ -132,9 +133,11 @@ class _Training:
         """
         attempt = self._attempt
         attempt.enter(Phase.STARTING)
+        attempt.observer.hosts(self._hosts)
         with store_errors(self._store.root):
             inputs = self._inputs()
             specs = {host: self._container(host, inputs[host].mounts) for host in self._hosts}
+        attempt.instances.connect()
         with _feeding(inputs.values(), attempt):
             for host, spec in specs.items():
                 attempt.instances.start(host, spec)
@@ -172,6 +175,7 @@ class _Training:
             mounts=prepared.mounts,
             folders=prepared.folders,
             hostname=host,
+            network=instances.network,
             limits=job.limits,
             labels=instances.labels,
             run_folder=instances.notes(host),
@@ -201,9 +205,9 @@ class _Training:
         if others:
             self._attempt.observer.note(
                 f"{failed.name} has failed: stopping the other hosts "
-                f"(SIGTERM, SIGKILL after {contract.TRAIN_STOP_GRACE_S:g} s)"
+                f"(SIGTERM, SIGKILL after {contract.PEER_STOP_GRACE_S:g} s)"
             )
-            self._attempt.stop(others, contract.TRAIN_STOP_GRACE_S)
+            self._attempt.stop(others, contract.PEER_STOP_GRACE_S)
         diagnosis = diagnose(failed.container, _program(self._job), run, failed.name)
         if diagnosis is None:
             return None

@@ -41,6 +41,12 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         help="a channel: a folder, a file or s3://…, seen at /opt/ml/input/data/NAME; repeatable",
     )
     parser.add_argument(
+        "--instances",
+        metavar="N",
+        type=int,
+        help="run on N hosts, algo-1 to algo-N, in a network of their own (docker engine)",
+    )
+    parser.add_argument(
         "--max-run", metavar="SECONDS", type=int, help="stop the job after this long"
     )
 
@@ -112,6 +118,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
     flags = vars(arguments)
     single = {
         "project.engine": "engine",
+        "train.instances": "instances",
         "train.max_run_s": "max_run",
         "serve.startup_timeout_s": "startup_timeout",
         "serve.profile": "profile",

@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -57,6 +57,7 @@ class Terminal:
         self._out, self._err = out, err
         self._verbosity, self._color = verbosity, color
         self._status = _StatusLine(err) if live and verbosity > Verbosity.QUIET else None
+        self._host_width = 0
         self._lock = threading.RLock()
         self._build_lines: deque[str] = deque(maxlen=_BUILD_LINES_KEPT)
 
@@ -129,10 +130,15 @@ class Terminal:
         elif self._verbosity >= Verbosity.VERBOSE:
             self._write(self._paint("2", f"  {phase.value}"))
 
-    def line(self, host: str, line: str) -> None:  # noqa: ARG002 - one host has no name to show
+    def hosts(self, names: Sequence[str]) -> None:
+        """Show where a line comes from, where there is more than one place."""
+        self._host_width = max(map(len, names)) if len(names) > 1 else 0
+
+    def line(self, host: str, line: str) -> None:
         """A container's line."""
         if self._verbosity >= Verbosity.NORMAL:
-            self._write(f"  {self._paint('2', '│')} {line}")
+            whose = f"{host:<{self._host_width}} " if self._host_width else ""
+            self._write(f"  {self._paint('2', f'{whose}│')} {line}")
 
     def sample(self, sample: Sample) -> None:
         """Show the last value."""

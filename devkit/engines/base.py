@@ -102,6 +102,8 @@ class ContainerSpec:
     mounts: tuple[Mount, ...] = ()
     folders: tuple[Folder, ...] = ()
     hostname: str | None = None
+    network: str | None = None
+    """A network of :meth:`Engine.create_network`, in which its host name resolves."""
     container_port: int | None = None
     """The TCP port the program listens on; ``None`` publishes nothing."""
     host_port: int = 0
@@ -237,6 +239,23 @@ class Engine(Protocol):
             EngineError: The engine refused; ``StartRefused`` where the program is to blame.
             PortInUse: ``spec.host_port`` is taken.
         """
+
+    def require_hosts(self, count: int) -> None:
+        """Make sure that it can run this many containers that reach each other by host name.
+
+        Raises:
+            EngineError: It cannot.
+        """
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a network of its own for the containers of one run.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+
+    def remove_network(self, name: str) -> None:
+        """Remove a network whose containers are removed; nothing where there is none."""
 
     def reopen(self, name: str, run_folder: Path) -> Container | None:
         """A container that an earlier devkit started under this name and did not remove.

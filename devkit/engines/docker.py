@@ -13,6 +13,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
@@ -126,6 +127,19 @@ class DockerEngine:
             raise
         return container
 
+    def require_hosts(self, count: int) -> None:
+        """Any number will do."""
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """A bridge network; the containers in it find each other through the engine's DNS."""
+        with engine_errors(f"create the network {name}"), held_back():
+            self._client.create_network(name, driver="bridge", labels=dict(labels))
+
+    def remove_network(self, name: str) -> None:
+        """Remove it by its name."""
+        with engine_errors(f"remove the network {name}"), suppress(DockerNotFound):
+            self._client.remove_network(name)
+
     def reopen(self, name: str, run_folder: Path) -> Container | None:  # noqa: ARG002 - the name is enough
         """A container left behind by a devkit that was killed."""
         with engine_errors(f"look for container {name}"):
@@ -152,6 +166,7 @@ class DockerEngine:
             mem_limit=limits.memory_bytes,
             nano_cpus=None if limits.cpus is None else int(limits.cpus * 1e9),
             shm_size=limits.shm_bytes,
+            network_mode=spec.network,
             # Logs must be readable whatever the engine's default driver is.
             log_config=LogConfig(type=LogConfig.types.JSON),
         )
@@ -168,12 +183,23 @@ class DockerEngine:
                     labels=dict(spec.labels),
                     name=spec.name,
                     host_config=host_config,
+                    networking_config=self._networking(spec),
                     platform=spec.image.platform,
                     use_config_proxy=False,  # a container gets what SageMaker gives it
                 )
             except APIError as error:
                 _explain_create(error, spec)
         return str(created["Id"])
+
+    def _networking(self, spec: ContainerSpec) -> Any:
+        """In a network of its own, a container is known by its host name."""
+        if spec.network is None:
+            return None
+        aliases = [spec.hostname] if spec.hostname else []
+        endpoint = self._client.create_endpoint_config(aliases=aliases)
+        return self._client.create_networking_config(
+            {spec.network: endpoint}  # type: ignore[arg-type]  # a mapping, as its docstring says
+        )
 
     def _fill(self, identifier: str, spec: ContainerSpec) -> None:
         if spec.folders:

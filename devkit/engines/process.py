@@ -132,6 +132,22 @@ class ProcessEngine:
                 return container
         return self._launch(spec, isolated=False)
 
+    def require_hosts(self, count: int) -> None:
+        """One host, which is this machine."""
+        if count > 1:
+            raise EngineError(
+                f"the process engine runs one host, not {count}: processes have no network of "
+                "their own in which algo-1, algo-2, … could find each other",
+                remedy=_DOCKER,
+            )
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Refused: see :meth:`require_hosts`."""
+        raise EngineError(f"the process engine has no network {name} {dict(labels)}")
+
+    def remove_network(self, name: str) -> None:
+        """There is none."""
+
     def reopen(self, name: str, run_folder: Path) -> Container | None:
         """A container that left its notes in ``run_folder``, running or ended."""
         try:

@@ -328,6 +328,7 @@ class Project:
         unfinished = [path.name for path in active.iterdir()] if active.is_dir() else []
         return [
             *(f"container {identifier}" for identifier in self.containers()),
+            *(f"network {identifier}" for identifier in self.networks()),
             *(f"process {process}" for process in self.processes()),
             *(f"active/{name}" for name in unfinished),
         ]
@@ -338,6 +339,13 @@ class Project:
             return []
         wanted = {"label": f"devkit.store={self.store}"}
         return [found["Id"] for found in self.engines.containers(all=True, filters=wanted)]
+
+    def networks(self) -> list[str]:
+        """The ids of its networks."""
+        if self.engines is None:
+            return []
+        wanted = {"label": f"devkit.store={self.store}"}
+        return [found["Id"] for found in self.engines.networks(filters=wanted)]
 
     def processes(self) -> list[int]:
         """Its processes: devkit's own, and all that it started."""
@@ -358,6 +366,8 @@ class Project:
             return
         for container in self.containers():
             self.engines.remove_container(container, force=True, v=True)
+        for network in self.networks():
+            self.engines.remove_network(network)
         for image in self.engines.images(filters={"label": f"devkit.test={self.name}"}):
             self.engines.remove_image(image["Id"], force=True)
 

@@ -134,6 +134,7 @@ class FakeEngine:
         self.containers: list[FakeContainer] = []
         self.specs: list[ContainerSpec] = []
         self.start_error: BaseException | None = None
+        self.networks: list[str] = []
 
     def describe(self) -> str:
         return "a fake"
@@ -151,6 +152,17 @@ class FakeEngine:
         container = FakeContainer(Inside(spec), self._program, self._address)
         self.containers.append(container)
         return container
+
+    def require_hosts(self, count: int) -> None:
+        """Any number."""
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:  # noqa: ARG002
+        self.networks.append(name)
+
+    def remove_network(self, name: str) -> None:
+        assert all(each.removed for each in self.containers), "somebody is in it"
+        if name in self.networks:
+            self.networks.remove(name)
 
     def reopen(self, name: str, run_folder: Path) -> Container | None:  # noqa: ARG002
         for container in self.containers:

@@ -286,7 +286,7 @@ def test_every_host_has_its_own_place_and_knows_the_others(store: Store) -> None
 
 
 def test_one_failing_host_ends_the_job_and_is_named_as_its_reason(store: Store) -> None:
-    """Contract 1.9: the others are stopped as StopTrainingJob does it."""
+    """Contract 1.9: SIGTERM to the others."""
 
     def program(inside: Inside) -> int:
         if host_of(inside) == "algo-2":
@@ -302,8 +302,10 @@ def test_one_failing_host_ends_the_job_and_is_named_as_its_reason(store: Store) 
     with pytest.raises(TrainingFailed, match="no room for the gradients, exit code: 3") as error:
         local_run.train(job, engine=engine, store=store, observer=Notes())
     assert error.value.log_tail == ("the reason",)
-    assert [each.graces for each in engine.containers] == [[120.0], [], [120.0]]
+    assert [each.graces for each in engine.containers] == [[10.0], [], [10.0]]
     assert all(each.removed for each in engine.containers)
+    assert {spec.network for spec in engine.specs} == {engine.specs[0].network} != {None}
+    assert engine.networks == []
     assert store.find("a").failure.read_text() == "no room for the gradients"
 
 

@@ -37,6 +37,17 @@ def test_results_and_the_rest_go_different_ways() -> None:
     assert err.getvalue() == "  a note\n  │ a line\n✓ train   job-1 1.2 s\n"
 
 
+def test_lines_of_several_hosts_say_whose_they_are() -> None:
+    out, err = streams()
+    terminal = Terminal(out, err)
+    terminal.hosts(["algo-1", "algo-10"])
+    terminal.line("algo-1", "a line")
+    terminal.line("algo-10", "another")
+    terminal.hosts(["algo-1"])
+    terminal.line("algo-1", "the next job's")
+    assert err.getvalue() == "  algo-1  │ a line\n  algo-10 │ another\n  │ the next job's\n"
+
+
 def test_json_is_one_document_also_for_an_error() -> None:
     out, err = streams()
     terminal = Terminal(out, err, json_output=True)
