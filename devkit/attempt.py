@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
 from devkit import history
+from devkit.checkpoints import Checkpoints
 from devkit.diagnosis import NOT_EXECUTABLE, NOT_FOUND, Diagnosis, explain, refusal
 from devkit.engines.base import Container, Engine, Image, StartRefused
 from devkit.errors import DevkitError
-from devkit.finishing import Ending, finish
+from devkit.finishing import Ending, finish, note_stopped
 from devkit.index import Kind
 from devkit.instances import AnyInstance, Instances, stop
 from devkit.job import MetricDefinition, Outcome, Phase, Status
@@ -73,6 +75,7 @@ class Attempt:
         self.instances = Instances(
             self.run, store=store, engine=engine, observer=observer, metrics=metrics
         )
+        self.checkpoints: Checkpoints | None = None
         self._stopped = False
 
     def enter(self, phase: Phase) -> None:
@@ -83,14 +86,18 @@ class Attempt:
 
     def kill(self) -> None:
         """End every container now, from whatever thread; nothing where none has started."""
-        self._stopped = True
+        self._note_stopped(stopped=True)
         for instance in self.instances.left():
             instance.container.signal(signal.SIGKILL)
 
     def stop(self, instances: Sequence[AnyInstance], grace_s: float) -> None:
         """SIGTERM, then SIGKILL after the grace; a Ctrl-C meanwhile kills at once."""
-        self._stopped = True
+        self._note_stopped(stopped=True)
         stop(instances, grace_s)
+
+    def start_again(self) -> None:
+        """The instances that were stopped are gone, and others are about to start."""
+        self._note_stopped(stopped=False)
 
     def finish(self, ending: Ending | None) -> Outcome:
         """Collect what the ended containers left, record the outcome, give up the claim."""
@@ -100,6 +107,7 @@ class Attempt:
             started=self._started,
             ending=ending,
             store=self._store,
+            checkpoints=self.checkpoints,
         )
         self._claim.release(finished=True)
         return outcome
@@ -139,6 +147,12 @@ class Attempt:
                 "the next devkit command does that"
             )
             self._claim.release(finished=False)
+
+    def _note_stopped(self, *, stopped: bool) -> None:
+        """Exit codes say nothing of a run that was stopped; the next command must know, too."""
+        self._stopped = stopped
+        with suppress(OSError):  # a full disk must not keep anything running
+            note_stopped(self.run, stopped=stopped)
 
     def _stop_aloud(self, left: Sequence[AnyInstance], grace_s: float) -> None:
         running = [each for each in left if each.container.exit_code() is None]

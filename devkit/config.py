@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from devkit import schema
+from devkit.channels.locations import Location
 from devkit.channels.plan import InputMode
 from devkit.errors import ConfigError
 from devkit.readers import ChannelSetting, MetricSetting, Origin, Raw
@@ -56,8 +57,11 @@ class TrainSettings:
     """Of channels that do not say their own."""
     entrypoint: tuple[str, ...] | None
     arguments: tuple[str, ...] | None
+    checkpoints: Location | None
+    checkpoint_path: str
     instances: int
     max_run_s: int
+    max_wait_s: int | None
     environment: Mapping[str, str]
     memory_bytes: int | None
     cpus: float | None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
@@ -21,6 +22,7 @@ OPT_ML = "/opt/ml"
 INPUT = f"{OPT_ML}/input"
 MODEL = f"{OPT_ML}/model"
 OUTPUT = f"{OPT_ML}/output"
+CHECKPOINTS = f"{OPT_ML}/checkpoints"  # §1.10: LocalPath where the request names none
 
 # The same places relative to /opt/ml, for whoever writes them on a host.
 CONFIG_FOLDER = "input/config"
@@ -39,6 +41,10 @@ SERVE_STOP_GRACE_S = 30.0
 # count any more, and most programs have no handler).
 PEER_STOP_GRACE_S = 10.0
 
+# §1.10: what a spot interruption gives a container (undocumented that all of it is granted).
+SPOT_STOP_GRACE_S = 120.0
+MAX_LOCAL_PATH_CHARS = 4096
+
 # §1.10
 MAX_RUN_DEFAULT_S = 86_400
 MAX_RUN_LIMIT_S = 28 * 86_400
@@ -55,7 +61,7 @@ PING_TIMEOUT_S = 2.0
 STARTUP_TIMEOUT_S = 480
 INVOCATION_TIMEOUT_S = 60.0
 
-# §1.10: StatusMessage of a secondary status. The last four are undocumented.
+# §1.10: StatusMessage of a secondary status. The last five are undocumented.
 STATUS_MESSAGES = {
     "Starting": "Starting the training job",
     "Downloading": "Downloading input data",
@@ -67,6 +73,7 @@ STATUS_MESSAGES = {
     "Completed": "Training job completed",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
 }
 
 # §1.9
@@ -176,6 +183,27 @@ def channel_problems(names: Sequence[str]) -> list[str]:
     ]
     if len(names) > MAX_CHANNELS:
         problems.append(f"{len(names)} channels: at most {MAX_CHANNELS}")
+    return problems
+
+
+def checkpoint_path_problems(path: str) -> list[str]:
+    """What is wrong with ``CheckpointConfig.LocalPath`` (§1.10).
+
+    That it keeps clear of what the platform mounts is undocumented.
+    """
+    problems = []
+    if len(path) > MAX_LOCAL_PATH_CHARS:
+        problems.append(
+            f"checkpoint path of {len(path)} characters: at most {MAX_LOCAL_PATH_CHARS}"
+        )
+    place = PurePosixPath(path)
+    if not place.is_absolute() or ".." in place.parts or place == PurePosixPath("/"):
+        problems.append(f"checkpoint path {path[:64]!r}: an absolute path, such as {CHECKPOINTS}")
+    problems += [
+        f"checkpoint path {path[:64]!r}: it overlaps {taken}"
+        for taken in map(PurePosixPath, (INPUT, MODEL, OUTPUT))
+        if place.is_relative_to(taken) or taken.is_relative_to(place)
+    ]
     return problems
 
 

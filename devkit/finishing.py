@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from devkit import archives, history, opt_ml
+from devkit.checkpoints import Checkpoints
 from devkit.contract import failure_reason
 from devkit.instances import AnyInstance, Instances
 from devkit.job import Outcome, Status
@@ -24,6 +25,7 @@ from devkit.store import Run, Store, store_errors
 # Of a container that was stopped: as a rule another one is the cause of that.
 _STOPPED_CODES = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
 _CAUSE = "cause"
+_STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,16 @@ def blamed(run: Run) -> str | None:
     return cause
 
 
+def note_stopped(run: Run, *, stopped: bool) -> None:
+    """Keep in mind that what runs is being stopped, so that its exit codes say nothing."""
+    run.write("state", {**run.state(), _STOPPED: stopped})
+
+
+def is_stopped(run: Run) -> bool:
+    """What :func:`note_stopped` was told last."""
+    return bool(run.state().get(_STOPPED))
+
+
 def finish(
     run: Run,
     instances: Instances,
@@ -55,6 +67,7 @@ def finish(
     started: datetime,
     ending: Ending | None,
     store: Store,
+    checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Collect what ended instances left, record how the run ended, and remove them.
 
@@ -66,6 +79,7 @@ def finish(
         started: When it began.
         ending: Why it ended; ``None`` takes it from the exit codes.
         store: Where the run is.
+        checkpoints: Where those of a job are kept, if it has any.
 
     Raises:
         StoreError: An artifact or the outcome could not be written.
@@ -73,7 +87,7 @@ def finish(
     """
     left = instances.left()
     with store_errors(store.root):
-        outcome = run.outcome() or _record(run, left, started, ending)
+        outcome = run.outcome() or _record(run, left, started, ending, checkpoints)
         store.index(run)
     for instance in left:
         instances.remove(instance)
@@ -83,9 +97,16 @@ def finish(
 
 
 def _record(
-    run: Run, left: Sequence[AnyInstance], started: datetime, ending: Ending | None
+    run: Run,
+    left: Sequence[AnyInstance],
+    started: datetime,
+    ending: Ending | None,
+    checkpoints: Checkpoints | None,
 ) -> Outcome:
     records = [instance.complete_log() for instance in left]
+    if checkpoints is not None:
+        for instance in left:
+            checkpoints.sync(instance)
     cause = _cause(run, left)
     exit_code = None if cause is None else cause.container.exit_code()
     failure = _collect(run, left, cause) if run.kind == "job" and cause is not None else None

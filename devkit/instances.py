@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,11 +141,19 @@ class Instances:
         return instance
 
     def next_ended(self, timeout_s: float | None) -> Instance | None:
-        """Wait until one more instance has ended; ``None`` where the time ran out."""
-        try:
-            return self._ended.get(timeout=None if timeout_s is None else max(0.0, timeout_s))
-        except Empty:
-            return None
+        """Wait until one more instance has ended; ``None`` where the time ran out.
+
+        Instances that were removed meanwhile do not count.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                ended = self._ended.get(timeout=left_s)
+            except Empty:
+                return None
+            if self._started.get(ended.name) is ended:
+                return ended
 
     def left(self) -> list[AnyInstance]:
         """Every instance that is not removed, whoever started it; hosts in their order."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from devkit import contract
+from devkit.channels.locations import Location
 from devkit.channels.plan import ChannelPlan
 from devkit.engines.base import Image, Limits
 from devkit.errors import ConfigError
@@ -36,6 +37,7 @@ class Phase(str, enum.Enum):
     STARTING = "Starting"
     DOWNLOADING = "Downloading"
     TRAINING = "Training"
+    INTERRUPTED = "Interrupted"
     UPLOADING = "Uploading"
 
 
@@ -76,6 +78,16 @@ class Transition:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckpointPlan:
+    """Checkpoints of a job: ``CheckpointConfig`` (§1.10)."""
+
+    location: Location
+    """Where they are kept: a folder, or an S3 URI."""
+    path: str = contract.CHECKPOINTS
+    """Where the program finds them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """One training run, complete.
 
@@ -95,7 +107,12 @@ class TrainingJob:
     metrics: tuple[MetricDefinition, ...] = ()
     instances: int = 1
     """How many hosts it runs on."""
+    checkpoints: CheckpointPlan | None = None
+    interrupt_after_s: tuple[float, ...] = ()
+    """When to interrupt it as spot capacity is: seconds of training, from each start anew."""
     max_run_s: int = contract.MAX_RUN_DEFAULT_S
+    max_wait_s: int | None = None
+    """How long it may take with all interruptions; ``None`` sets no limit."""
     limits: Limits = _NO_LIMITS
 
     def __post_init__(self) -> None:
@@ -113,6 +130,8 @@ class TrainingJob:
                 *contract.metric_problems((m.name, m.regex) for m in self.metrics),
                 *_instances_problems(self.instances),
                 *_max_run_problems(self.max_run_s),
+                *_spot_problems(self.interrupt_after_s, self.max_run_s, self.max_wait_s),
+                *_checkpoint_problems(self.checkpoints),
             ],
         )
 
@@ -202,6 +221,24 @@ def _instances_problems(instances: int) -> list[str]:
     if 1 <= instances <= contract.MAX_INSTANCES:
         return []
     return [f"instances = {instances}: 1 to {contract.MAX_INSTANCES}"]
+
+
+def _spot_problems(
+    interrupt_after_s: Sequence[float], max_run_s: int, max_wait_s: int | None
+) -> list[str]:
+    problems = [f"interruption after {s:g} s: above 0" for s in interrupt_after_s if not s > 0]
+    if max_wait_s is not None and max_wait_s < max_run_s:
+        problems.append(f"max_wait_s = {max_wait_s}: at least max_run_s = {max_run_s}")
+    return problems
+
+
+def _checkpoint_problems(checkpoints: CheckpointPlan | None) -> list[str]:
+    if checkpoints is None:
+        return []
+    problems = contract.checkpoint_path_problems(checkpoints.path)
+    if isinstance(checkpoints.location, Path) and checkpoints.location.is_file():
+        problems.append(f"checkpoints: {checkpoints.location} is a file; name a folder")
+    return problems
 
 
 def _max_run_problems(max_run_s: int) -> list[str]:

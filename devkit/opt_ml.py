@@ -16,6 +16,7 @@ from devkit.job import TrainingJob
 
 # More of a failure file than this is not worth keeping: SageMaker shows 1024 characters of it.
 _FAILURE_BYTES = 1024 * 1024
+_CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,18 @@ def for_training(
     (root / contract.DATA_FOLDER).mkdir(exist_ok=True)
     (root / "model").mkdir()
     (root / contract.OUTPUT_DATA_FOLDER).mkdir(parents=True)
-    folders = tuple(
+    folders = [
         Folder(target=target, source=root / Path(target).name)
         for target in (contract.INPUT, contract.MODEL, contract.OUTPUT)
-    )
-    return OptMl(folders, tuple(data))
+    ]
+    if job.checkpoints is not None:
+        folders.append(Folder(target=job.checkpoints.path, source=checkpoint_folder(root)))
+    return OptMl(tuple(folders), tuple(data))
+
+
+def checkpoint_folder(root: Path) -> Path:
+    """Where checkpoints are fetched to before :func:`for_training` is called."""
+    return root / _CHECKPOINTS
 
 
 def for_serving(root: Path, model: Path | None) -> OptMl:
@@ -134,8 +142,8 @@ def _add_output(
 
 
 def discard_artifacts(root: Path) -> None:
-    """Remove what a process wrote in place, once it is in the archives."""
-    for name in ("model", "output"):
+    """Remove what a process wrote in place, once it is in the archives and the storage."""
+    for name in ("model", "output", _CHECKPOINTS):
         shutil.rmtree(root / name, ignore_errors=True)
 
 

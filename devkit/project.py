@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -22,11 +22,11 @@ from devkit.engines.base import BuildRequest, Engine, Image, Limits
 from devkit.engines.choose import Choice, choose, open_engine
 from devkit.errors import ConfigError, NotFound
 from devkit.front.limits import PROFILES
-from devkit.job import MetricDefinition, ServeSpec, Status, TrainingJob
+from devkit.job import CheckpointPlan, MetricDefinition, ServeSpec, Status, TrainingJob
 from devkit.local_run import Server, TrainingResult
 from devkit.ports import require_free_port
 from devkit.progress import Observer, Silent, step
-from devkit.s3 import NO_S3
+from devkit.s3 import NO_S3, s3_client
 from devkit.store import Run, Store
 from devkit.targets.base import Target
 from devkit.targets.local import LocalTarget
@@ -111,7 +111,12 @@ class Project:
             StoreError: It cannot be made or written.
         """
         store = Store(self.settings.root)
-        recovery.recover(store, lambda name: open_engine(self.settings, name), self._observer)
+        recovery.recover(
+            store,
+            lambda name: open_engine(self.settings, name),
+            self._observer,
+            lambda: s3_client(self.settings.s3),
+        )
         return store
 
     @cached_property
@@ -168,6 +173,7 @@ class Project:
         name: str | None = None,
         hyperparameters: Mapping[str, object] | None = None,
         channels: Mapping[str, Path | str] | None = None,
+        interrupt_after_s: Sequence[float] = (),
         image: Image | None = None,
     ) -> TrainingResult:
         """Build, and run a training job to its end.
@@ -176,13 +182,15 @@ class Project:
             name: The job's; by default the project's name, the time and a number.
             hyperparameters: Over those of ``devkit.toml``, one by one.
             channels: Folders, files or S3 URIs by channel name, over those of ``devkit.toml``.
+            interrupt_after_s: When to interrupt it as spot capacity is: seconds of training, from
+                each start anew.
             image: What :meth:`build` returned; built by default.
 
         Raises:
             TrainingFailed: The job failed.
             ConfigError: SageMaker would refuse the job.
         """
-        job = self._job(name, hyperparameters or {}, channels or {})
+        job = self._job(name, hyperparameters or {}, channels or {}, interrupt_after_s)
         target = self.target
         job = replace(job, image=image or self.build())
         with step(self._observer, "train") as training:
@@ -261,13 +269,15 @@ class Project:
         name: str | None,
         hyperparameters: Mapping[str, object],
         channels: Mapping[str, Path | str],
+        interrupt_after_s: Sequence[float] = (),
     ) -> TrainingJob:
         """The job, checked; its image is not built yet."""
         train = self.settings.train
         if name is not None:
             self.store.require_unused("job", name)
         plans, problems = _channels(train, channels)
-        if not self.settings.s3.named and any(isinstance(p.location, S3Uri) for p in plans):
+        places = [*(plan.location for plan in plans), train.checkpoints]
+        if not self.settings.s3.named and any(isinstance(place, S3Uri) for place in places):
             problems.append(NO_S3)
         try:
             job = TrainingJob(
@@ -283,7 +293,12 @@ class Project:
                 entrypoint=train.entrypoint,
                 arguments=train.arguments,
                 instances=train.instances,
+                checkpoints=None
+                if train.checkpoints is None
+                else CheckpointPlan(location=train.checkpoints, path=train.checkpoint_path),
+                interrupt_after_s=tuple(interrupt_after_s),
                 max_run_s=train.max_run_s,
+                max_wait_s=train.max_wait_s,
                 limits=Limits(
                     memory_bytes=train.memory_bytes, cpus=train.cpus, shm_bytes=train.shm_bytes
                 ),

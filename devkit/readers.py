@@ -194,11 +194,11 @@ def channel(name: str, raw: Raw) -> ChannelSetting:
         }
     except ValueError as error:
         raise ValueError(f"a channel whose options are right: {error}") from None
-    return ChannelSetting(name, _location(Raw(source, raw.origin)), options)
+    return ChannelSetting(name, location(Raw(source, raw.origin)), options)
 
 
-def _location(raw: Raw) -> Location:
-    """Where a channel's data is."""
+def location(raw: Raw) -> Location:
+    """A place for data: a path of this machine, or an S3 URI."""
     if isinstance(raw.value, str) and "://" in raw.value:
         try:
             return parse_s3_uri(raw.value)

@@ -10,12 +10,15 @@ import signal
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from devkit.channels.s3_reading import S3Client
+from devkit.checkpoints import of_request
 from devkit.engines.base import Engine
 from devkit.errors import DevkitError
-from devkit.finishing import Ending, blamed, finish
+from devkit.finishing import Ending, blamed, finish, is_stopped
 from devkit.instances import AnyInstance, Instances, stop
 from devkit.job import MetricDefinition, Status
 from devkit.progress import Observer, Silent
+from devkit.s3 import no_s3
 from devkit.store import Claim, Run, Store
 
 _KILLED = "devkit was killed while this ran"
@@ -25,18 +28,24 @@ _KILLED = "devkit was killed while this ran"
 _KILLED_WITH_DEVKIT = 128 + signal.SIGKILL
 
 
-def recover(store: Store, open_engine: Callable[[str], Engine], observer: Observer) -> None:
+def recover(
+    store: Store,
+    open_engine: Callable[[str], Engine],
+    observer: Observer,
+    s3: Callable[[], S3Client] = no_s3,
+) -> None:
     """Finish every abandoned run of a store; what cannot be finished yet is said and kept.
 
     Args:
         store: The store.
         open_engine: Gives the engine of a name, or raises EngineError.
         observer: Is told what was done.
+        s3: Gives the client for checkpoints in S3.
     """
     for claim in store.abandoned():
         finished = False
         try:
-            _finish(claim, store, open_engine)
+            _finish(claim, store, open_engine, s3)
             finished = True
             observer.note(
                 f"{claim.run.kind} {claim.run.name}: {_KILLED}; its artifacts are collected and "
@@ -49,7 +58,12 @@ def recover(store: Store, open_engine: Callable[[str], Engine], observer: Observ
             claim.release(finished=finished)
 
 
-def _finish(claim: Claim, store: Store, open_engine: Callable[[str], Engine]) -> None:
+def _finish(
+    claim: Claim,
+    store: Store,
+    open_engine: Callable[[str], Engine],
+    s3: Callable[[], S3Client],
+) -> None:
     run = claim.run
     request = run.request()
     if "engine" not in request:  # killed before anything was started
@@ -66,11 +80,12 @@ def _finish(claim: Claim, store: Store, open_engine: Callable[[str], Engine]) ->
     ending = None if _ended_by_itself(run, left) else Ending(Status.STOPPED, _KILLED)
     stop(left, 0)
     started = datetime.fromisoformat(request["started"])
-    finish(run, instances, started=started, ending=ending, store=store)
+    checkpoints = of_request(run, request, s3) if left else None
+    finish(run, instances, started=started, ending=ending, store=store, checkpoints=checkpoints)
 
 
 def _ended_by_itself(run: Run, left: Sequence[AnyInstance]) -> bool:
     """Whether a job had ended before its devkit was killed, or a host of it had failed."""
     codes = [each.container.exit_code() for each in left]
     all_ended = bool(codes) and None not in codes and _KILLED_WITH_DEVKIT not in codes
-    return run.kind == "job" and (all_ended or blamed(run) is not None)
+    return run.kind == "job" and (blamed(run) is not None or (all_ended and not is_stopped(run)))

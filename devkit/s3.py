@@ -34,8 +34,8 @@ class S3Settings:
 
 
 NO_S3 = (
-    "a channel is in S3, and the settings name no S3: set [s3] endpoint_url to its address, or "
-    "[s3] profile to read from AWS"
+    "something of the job is in S3, and the settings name no S3: set [s3] endpoint_url to its "
+    "address, or [s3] profile to read from AWS"
 )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from devkit import contract, opt_ml
 from devkit.attempt import Attempt, diagnose, diagnose_refusal
 from devkit.channels.plan import Host, InputMode
 from devkit.channels.s3_reading import S3Client
+from devkit.checkpoints import for_request, of_request
 from devkit.engines.base import ContainerSpec, Engine, Mount, StartRefused
 from devkit.errors import TrainingFailed
 from devkit.finishing import Ending, blame, blamed
@@ -22,8 +26,6 @@ from devkit.logs import tail
 from devkit.progress import Observer
 from devkit.s3 import no_s3
 from devkit.store import Run, Store, natural, store_errors
-
-_SECONDARY_MAX_RUNTIME = "MaxRuntimeExceeded"
 
 
 @dataclass(frozen=True)
@@ -116,33 +118,112 @@ def train(
     return TrainingResult(attempt.run, outcome)
 
 
+@dataclass(frozen=True)
+class _Limit:
+    """A moment at which something happens to a job that still trains."""
+
+    at: float
+    """On the monotonic clock."""
+    what: Literal["max_run", "max_wait", "interruption"]
+
+
 class _Training:
-    """The instances of a job from their start to their end."""
+    """The instances of a job from their start to their end, spot interruptions between them."""
 
     def __init__(
         self, job: TrainingJob, attempt: Attempt, store: Store, s3: Callable[[], S3Client]
     ) -> None:
         self._job, self._attempt, self._store, self._s3 = job, attempt, store, s3
         self._hosts = contract.host_names(job.instances)
+        self._begun = time.monotonic()
+        self._trained_s = 0.0
+        attempt.checkpoints = of_request(attempt.run, attempt.run.request(), s3)
 
     def run(self) -> Ending | None:
-        """Start all hosts and wait for their end.
+        """Train until the job ends.
 
         Returns:
             How the job ends, where the exit codes do not say it all.
         """
+        self._attempt.observer.hosts(self._hosts)
+        self._attempt.instances.connect()
+        for start in itertools.count():
+            ended, ending = self._train(start)
+            if ended:
+                return ending
+            self._interrupt()
+        raise AssertionError("the loop has no end of its own")
+
+    def _train(self, start: int) -> tuple[bool, Ending | None]:
+        """Start all hosts and wait until the job ends, or is interrupted.
+
+        Args:
+            start: How often it was started before.
+        """
         attempt = self._attempt
         attempt.enter(Phase.STARTING)
-        attempt.observer.hosts(self._hosts)
+        names = {host: _instance(host, start) for host in self._hosts}
         with store_errors(self._store.root):
             inputs = self._inputs()
-            specs = {host: self._container(host, inputs[host].mounts) for host in self._hosts}
-        attempt.instances.connect()
+            specs = {
+                host: self._container(host, names[host], inputs[host].mounts)
+                for host in self._hosts
+            }
         with _feeding(inputs.values(), attempt):
-            for host, spec in specs.items():
-                attempt.instances.start(host, spec)
+            started = [attempt.instances.start(names[host], specs[host]) for host in self._hosts]
             attempt.enter(Phase.TRAINING)
-            return self._await_end(time.monotonic() + self._job.max_run_s)
+            begun = time.monotonic()
+            with self._checkpointing(started):
+                limit, failed = self._await_end(self._limit(start, begun))
+            self._trained_s += time.monotonic() - begun
+            if failed is not None:
+                return True, self._failed(failed)
+            if limit is None:
+                return True, None
+            if limit.what == "interruption":
+                return False, None
+            return True, self._out_of_time(limit)
+
+    def _limit(self, start: int, now: float) -> _Limit:
+        """What comes first if the job does not end."""
+        job = self._job
+        limits = [_Limit(now + job.max_run_s - self._trained_s, "max_run")]
+        if job.max_wait_s is not None:
+            limits.append(_Limit(self._begun + job.max_wait_s, "max_wait"))
+        if start < len(job.interrupt_after_s):
+            limits.append(_Limit(now + job.interrupt_after_s[start], "interruption"))
+        return min(limits, key=lambda limit: limit.at)
+
+    @contextmanager
+    def _checkpointing(self, instances: Sequence[Instance]) -> Iterator[None]:
+        """Keep the checkpoints in step for the length of the block."""
+        checkpoints, observer = self._attempt.checkpoints, self._attempt.observer
+        with (
+            nullcontext()
+            if checkpoints is None
+            else checkpoints.following(instances, observer.note)
+        ):
+            yield
+
+    def _interrupt(self) -> None:
+        """Take all hosts away, as spot capacity is; their checkpoints alone remain (§1.10)."""
+        attempt, run = self._attempt, self._attempt.run
+        attempt.enter(Phase.INTERRUPTED)
+        grace_s = contract.SPOT_STOP_GRACE_S
+        attempt.observer.note(
+            f"spot interruption: SIGTERM, SIGKILL after {grace_s:g} s; then it starts again"
+            + ("" if attempt.checkpoints else " from the beginning: it has no checkpoints")
+        )
+        attempt.stop(attempt.instances.left(), grace_s)
+        with store_errors(self._store.root):
+            for instance in attempt.instances.left():
+                instance.complete_log()
+                if attempt.checkpoints is not None:
+                    attempt.checkpoints.sync(instance)
+                attempt.instances.remove(instance)
+            for folder in (run.opt_ml, run.inputs):
+                shutil.rmtree(folder, ignore_errors=True)
+        attempt.start_again()
 
     def _inputs(self) -> dict[str, Inputs]:
         """The input data of each host."""
@@ -160,14 +241,15 @@ class _Training:
             attempt.observer.note(note)
         return inputs
 
-    def _container(self, host: str, data: Sequence[Mount]) -> ContainerSpec:
+    def _container(self, host: str, instance: str, data: Sequence[Mount]) -> ContainerSpec:
         job, instances = self._job, self._attempt.instances
+        root = self._attempt.run.opt_ml / host
+        if self._attempt.checkpoints is not None:
+            self._attempt.checkpoints.fetch(instance, opt_ml.checkpoint_folder(root))
         entrypoint, command = contract.training_start(job.entrypoint, job.arguments)
-        prepared = opt_ml.for_training(
-            self._attempt.run.opt_ml / host, job, host, self._hosts, data
-        )
+        prepared = opt_ml.for_training(root, job, host, self._hosts, data)
         return ContainerSpec(
-            name=instances.container_name(host),
+            name=instances.container_name(instance),
             image=job.image,
             entrypoint=entrypoint,
             command=command,
@@ -178,23 +260,34 @@ class _Training:
             network=instances.network,
             limits=job.limits,
             labels=instances.labels,
-            run_folder=instances.notes(host),
+            run_folder=instances.notes(instance),
         )
 
-    def _await_end(self, deadline: float) -> Ending | None:
-        """Wait until every host has ended well, one has failed, or the time is over."""
-        instances, job = self._attempt.instances, self._job
+    def _await_end(self, limit: _Limit) -> tuple[_Limit | None, Instance | None]:
+        """Wait until every host has ended well, one has failed, or a limit is reached.
+
+        Returns:
+            The limit if it was reached, and the host that failed if one has.
+        """
         for _ in self._hosts:
-            ended = instances.next_ended(deadline - time.monotonic())
+            ended = self._attempt.instances.next_ended(limit.at - time.monotonic())
             if ended is None:
-                self._attempt.observer.note(
-                    f"the job has run for its max_run_s = {job.max_run_s} s"
-                )
-                self._attempt.stop(instances.left(), contract.TRAIN_STOP_GRACE_S)
-                return Ending(Status.STOPPED, secondary=_SECONDARY_MAX_RUNTIME)
+                return limit, None
             if ended.container.wait() != 0:
-                return self._failed(ended)
-        return None
+                return None, ended
+        return None, None
+
+    def _out_of_time(self, limit: _Limit) -> Ending:
+        """The job has had all the time it may have (§1.10)."""
+        job = self._job
+        allowed, secondary = (
+            (f"max_run_s = {job.max_run_s}", "MaxRuntimeExceeded")
+            if limit.what == "max_run"
+            else (f"max_wait_s = {job.max_wait_s}", "MaxWaitTimeExceeded")
+        )
+        self._attempt.observer.note(f"the job has run for its {allowed} s")
+        self._attempt.stop(self._attempt.instances.left(), contract.TRAIN_STOP_GRACE_S)
+        return Ending(Status.STOPPED, secondary=secondary)
 
     def _failed(self, failed: Instance) -> Ending | None:
         """One host has failed: the job has, and the others are stopped (§1.9)."""
@@ -212,6 +305,11 @@ class _Training:
         if diagnosis is None:
             return None
         return Ending(Status.FAILED, diagnosis.reason, remedy=diagnosis.remedy)
+
+
+def _instance(host: str, start: int) -> str:
+    """The name of a host's instance; ``start`` counts those before it."""
+    return host if start == 0 else f"{host}-restart-{start}"
 
 
 @contextmanager
@@ -233,7 +331,10 @@ def _request(job: TrainingJob) -> dict[str, object]:
         "arguments": job.arguments,
         "metrics": [asdict(metric) for metric in job.metrics],
         "instances": job.instances,
+        "checkpoints": for_request(job.checkpoints),
+        "interrupt_after_s": job.interrupt_after_s,
         "max_run_s": job.max_run_s,
+        "max_wait_s": job.max_wait_s,
     }
 
 

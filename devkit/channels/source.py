@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -25,6 +25,8 @@ class DataObject:
     key: str
     size: int
     """In bytes."""
+    modified: float | None = field(default=None, compare=False)
+    """When it was last changed, in seconds since the epoch."""
 
 
 class ObjectSource(Protocol):
@@ -61,7 +63,8 @@ class LocalSource:
     def objects(self) -> Iterator[DataObject]:
         """All files below the folder, or the one file."""
         if self._root.is_file():
-            yield DataObject(self._root.name, self._root.stat().st_size)
+            found = self._root.stat()
+            yield DataObject(self._root.name, found.st_size, found.st_mtime)
         elif self._root.is_dir():
             yield from _files_below(self._root, "", ())
         else:
@@ -110,7 +113,8 @@ class S3Source:
             with reading(f"s3://{self._bucket}/{self._prefix}"):
                 page = self._client.list_objects_v2(**request)
             for entry in page.get("Contents", ()):
-                found = DataObject(entry["Key"], entry["Size"])
+                modified = entry.get("LastModified")
+                found = DataObject(entry["Key"], entry["Size"], modified and modified.timestamp())
                 if found.size or not found.key.endswith("/"):
                     yield found
             if not page.get("IsTruncated"):
@@ -161,15 +165,15 @@ def _files_below(
         raise ConfigError(
             f"{folder} leads back to a folder above it", remedy="remove the symbolic link"
         )
-    for name, is_folder, size in sorted(_entries(folder)):
+    for name, found in sorted(_entries(folder)):
         key = prefix + os.fsdecode(name)
-        if is_folder:
+        if stat.S_ISDIR(found.st_mode):
             yield from _files_below(folder / os.fsdecode(name), key, (*above, identity))
         else:
-            yield DataObject(key, size)
+            yield DataObject(key, found.st_size, found.st_mtime)
 
 
-def _entries(folder: Path) -> Iterator[tuple[bytes, bool, int]]:
+def _entries(folder: Path) -> Iterator[tuple[bytes, os.stat_result]]:
     # A folder sorts as `name/`, which makes the order of a walk the order of the whole keys.
     for entry in folder.iterdir():
         try:
@@ -179,6 +183,6 @@ def _entries(folder: Path) -> Iterator[tuple[bytes, bool, int]]:
                 continue  # a link to nothing is no regular file
             raise
         if stat.S_ISDIR(status.st_mode):
-            yield os.fsencode(entry.name) + b"/", True, 0
+            yield os.fsencode(entry.name) + b"/", status
         elif stat.S_ISREG(status.st_mode):
-            yield os.fsencode(entry.name), False, status.st_size
+            yield os.fsencode(entry.name), status

@@ -41,6 +41,11 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         help="a channel: a folder, a file or s3://…, seen at /opt/ml/input/data/NAME; repeatable",
     )
     parser.add_argument(
+        "--checkpoints",
+        metavar="FOLDER|s3://…",
+        help="keep /opt/ml/checkpoints here: copied in at the start, kept in step while it trains",
+    )
+    parser.add_argument(
         "--instances",
         metavar="N",
         type=int,
@@ -118,6 +123,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
     flags = vars(arguments)
     single = {
         "project.engine": "engine",
+        "train.checkpoints": "checkpoints",
         "train.instances": "instances",
         "train.max_run_s": "max_run",
         "serve.startup_timeout_s": "startup_timeout",

@@ -9,12 +9,10 @@ API: what a program writes as root never becomes a root-owned file on the host.
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NoReturn
 
 import docker
@@ -28,7 +26,6 @@ from devkit.engines.base import (
     Container,
     ContainerSpec,
     EngineName,
-    Folder,
     Image,
     OnLine,
     StartRefused,
@@ -41,6 +38,7 @@ from devkit.engines.docker_connection import (
     unreachable,
 )
 from devkit.engines.docker_container import DockerContainer
+from devkit.engines.tar_stream import seed_chunks
 from devkit.errors import BuildError, EngineError, NotFound, PortInUse
 from devkit.signals import held_back
 
@@ -203,9 +201,12 @@ class DockerEngine:
 
     def _fill(self, identifier: str, spec: ContainerSpec) -> None:
         if spec.folders:
-            mounted = {mount.target for mount in spec.mounts}
+            seed = seed_chunks(
+                [(folder.source, folder.target) for folder in spec.folders],
+                {mount.target for mount in spec.mounts},
+            )
             with engine_errors("write the container's /opt/ml"):
-                self._client.put_archive(identifier, "/", _seed(spec.folders, mounted))
+                self._client.put_archive(identifier, "/", seed)
 
     def _start(self, container: DockerContainer, spec: ContainerSpec) -> None:
         with engine_errors(f"start a container from {spec.image.reference}"):
@@ -234,26 +235,6 @@ def _mounts(spec: ContainerSpec) -> list[Mount]:
         for mount in spec.mounts
     ]
     return volumes + binds
-
-
-def _seed(folders: Iterable[Folder], mounted: set[str]) -> bytes:
-    """The folders' content as a tar relative to ``/``; what is mounted over is left out."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for folder in folders:
-            root = PurePosixPath(folder.target)
-            for path in (folder.source, *sorted(folder.source.rglob("*"))):
-                target = root / path.relative_to(folder.source).as_posix()
-                if str(target) not in mounted:
-                    tar.add(path, arcname=str(target).lstrip("/"), recursive=False, filter=_as_root)
-    return buffer.getvalue()
-
-
-def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = "root"
-    member.mode = 0o755 if member.isdir() else 0o644
-    return member
 
 
 def _follow_build(events: Iterable[Mapping[str, Any]], on_line: OnLine) -> None:

@@ -13,7 +13,7 @@ from devkit.errors import EngineError
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOUNTABLE = (PurePosixPath("/opt"), PurePosixPath("/tmp"))  # noqa: S108 - the container's own
-_HOSTNAME_CHARACTERS = 64  # what Linux allows
+_HOSTNAME_CHARACTERS = 63  # what DNS allows of a label; Linux allows one more
 _DOCKER = "use the docker engine: --engine docker"
 
 
@@ -59,7 +59,7 @@ def make_plan(
     program_path = _program_path(spec, isolated=isolated)
     home = "/tmp/home" if isolated else str(run_folder / SCRATCH / "home")  # noqa: S108 - its own
     places = Places(spec, run_folder / OPT_ML)
-    hostname = (spec.hostname or spec.name)[:_HOSTNAME_CHARACTERS]
+    hostname = (spec.hostname or spec.name)[:_HOSTNAME_CHARACTERS].rstrip("-")
     environment = {
         "PATH": ":".join([program_path, *_environment_bin(spec), _SYSTEM_PATH]),
         "HOME": home,

@@ -5,13 +5,37 @@ from __future__ import annotations
 import io
 import stat
 import tarfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Set
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from devkit.errors import EngineError
 
 _CHUNK_BYTES = 1024 * 1024
+_END = b"\0" * (2 * tarfile.BLOCKSIZE)
+
+
+def seed_chunks(folders: Iterable[tuple[Path, str]], left_out: Set[str]) -> Iterator[bytes]:
+    """Folders as an uncompressed tar that is unpacked at ``/``, for a container to start with.
+
+    Everything belongs to root and can be read by anybody: what this user's umask is, is of no
+    concern to a container.
+
+    Args:
+        folders: Each with its absolute path in the container.
+        left_out: Absolute paths that are not packed, because something is mounted there.
+
+    Raises:
+        EngineError: Something cannot be read.
+    """
+    with _reading():
+        for folder, target in folders:
+            for path in (folder, *_walk(folder)):
+                name = (PurePosixPath(target) / path.relative_to(folder).as_posix()).as_posix()
+                if name not in left_out:
+                    yield from _member(path, name.lstrip("/"), readable=True)
+    yield _END
 
 
 def tar_stream(folder: Path) -> IO[bytes]:
@@ -51,14 +75,18 @@ class _Chunks(io.RawIOBase):
 
 
 def _tar(folder: Path) -> Iterator[bytes]:
-    path = folder
-    try:
+    with _reading():
         for path in _walk(folder):
             yield from _member(path, path.relative_to(folder).as_posix())
+    yield _END
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        where = error.filename or path
-        raise EngineError(f"cannot read {where}: {error.strerror}") from error
-    yield b"\0" * (2 * tarfile.BLOCKSIZE)
+        raise EngineError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -68,11 +96,13 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield from _walk(path)
 
 
-def _member(path: Path, name: str) -> Iterator[bytes]:
+def _member(path: Path, name: str, *, readable: bool = False) -> Iterator[bytes]:
     found = path.lstat()
     header = tarfile.TarInfo(name)
     header.uname = header.gname = "root"
     header.mode = stat.S_IMODE(found.st_mode)
+    if readable:
+        header.mode = 0o755 if stat.S_ISDIR(found.st_mode) else 0o644
     header.mtime = found.st_mtime
     if stat.S_ISREG(found.st_mode):
         header.size = found.st_size
