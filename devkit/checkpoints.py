@@ -13,15 +13,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from devkit import archives
 from devkit.channels.locations import parse_location
 from devkit.channels.s3_reading import S3Client
 from devkit.checkpoint_storage import CheckpointStorage, storage_at
-from devkit.engines.base import Container
 from devkit.errors import DevkitError, EngineError
 from devkit.job import CheckpointPlan
 from devkit.store import Run, write_atomically
@@ -56,6 +55,13 @@ class _Stopped(Exception):
     """A pass was asked to end early."""
 
 
+class _HasFolders(Protocol):
+    """As much of a container as checkpoints take."""
+
+    def read_folder(self, target: str) -> AbstractContextManager[IO[bytes]]:
+        """See :meth:`devkit.engines.base.Container.read_folder`."""
+
+
 class Instance(Protocol):
     """As much of an instance as checkpoints take."""
 
@@ -64,7 +70,7 @@ class Instance(Protocol):
         """Its name."""
 
     @property
-    def container(self) -> Container:
+    def container(self) -> _HasFolders:
         """Its container."""
 
 

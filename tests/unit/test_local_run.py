@@ -23,7 +23,7 @@ from devkit.errors import (
     StoreError,
     TrainingFailed,
 )
-from devkit.job import MetricDefinition, ServeSpec, Status, TrainingJob
+from devkit.job import CheckpointPlan, MetricDefinition, ServeSpec, Status, TrainingJob
 from devkit.local_run import TrainingResult
 from devkit.signals import Terminated
 from devkit.store import Store
@@ -324,6 +324,95 @@ def test_a_host_that_cannot_start_takes_the_others_with_it(store: Store) -> None
     outcome = store.find("a").outcome()
     assert outcome is not None
     assert outcome.status is Status.FAILED
+
+
+# --- checkpoints and spot --------------------------------------------------------------------
+
+
+def counts_to_three(inside: Inside) -> int:
+    """Adds 1 to its checkpoint, and goes on to 3; each number is one start."""
+    count = inside.path("/opt/ml/checkpoints") / "count"
+    number = int(count.read_text()) + 1 if count.exists() else 1
+    inside.print(f"count={number}")
+    count.write_text(str(number))
+    if number < 3:
+        inside.stopped.wait()
+        return 0
+    inside.path("/opt/ml/model/count").write_text(str(number))
+    return 0
+
+
+def test_an_interrupted_job_goes_on_from_its_checkpoints(store: Store, tmp_path: Path) -> None:
+    """Contract 1.10."""
+    engine = FakeEngine(counts_to_three)
+    job = TrainingJob(
+        name="a",
+        image=IMAGE,
+        checkpoints=CheckpointPlan(location=tmp_path / "kept"),
+        interrupt_after_s=(0.2, 0.2),
+        metrics=(MetricDefinition(name="count", regex=r"count=(\d+)"),),
+    )
+    result = local_run.train(job, engine=engine, store=store, observer=Notes())
+    assert result.outcome.status is Status.COMPLETED
+    assert result.metrics == {"count": 3.0}
+    assert (tmp_path / "kept" / "count").read_text() == "3"
+    assert [each.graces for each in engine.containers] == [[120.0], [120.0], []]
+    assert all(each.removed for each in engine.containers)
+    phases = [each.status for each in result.outcome.transitions]
+    assert phases == [
+        *("Starting", "Training", "Interrupted", "Starting", "Training", "Interrupted"),
+        *("Starting", "Training", "Uploading", "Completed"),
+    ]
+    assert result.log == "count=1\ncount=2\ncount=3\n"
+    assert sorted(path.name for path in result.run.logs.iterdir()) == [
+        "algo-1-restart-1.log",
+        "algo-1-restart-2.log",
+        "algo-1.log",
+    ]
+
+
+def test_an_interrupted_job_without_checkpoints_begins_anew(store: Store) -> None:
+    starts: list[str] = []
+
+    def program(inside: Inside) -> int:
+        assert list(inside.path("/opt/ml/model").iterdir()) == []
+        starts.append(inside.spec.name)
+        if len(starts) == 1:
+            inside.path("/opt/ml/model/lost").write_text("of the interrupted instance")
+            inside.stopped.wait()
+        return 0
+
+    notes = Notes()
+    job = TrainingJob(name="a", image=IMAGE, interrupt_after_s=(0.05,))
+    result = local_run.train(job, engine=FakeEngine(program), store=store, observer=notes)
+    assert len(starts) == 2
+    assert any("from the beginning: it has no checkpoints" in note for note in notes.notes)
+    assert result.model is not None
+    with tarfile.open(result.model) as model:
+        assert model.getnames() == []
+
+
+def test_a_job_that_waits_too_long_is_stopped(store: Store) -> None:
+    """Contract 1.10: MaxWaitTimeExceeded."""
+    job = TrainingJob(name="a", image=IMAGE, max_run_s=1, max_wait_s=1, interrupt_after_s=(0.5,))
+    result = local_run.train(job, engine=FakeEngine(until_stopped), store=store, observer=Notes())
+    assert result.outcome.secondary_status == "MaxWaitTimeExceeded"
+    assert result.outcome.status is Status.STOPPED
+
+
+def test_ctrl_c_in_an_interruption_is_no_completion(store: Store) -> None:
+    class Interrupts(Notes):
+        def phase(self, phase: object) -> None:
+            super().phase(phase)
+            if self.phases.count("Starting") == 2:
+                raise KeyboardInterrupt
+
+    job = TrainingJob(name="a", image=IMAGE, interrupt_after_s=(0.05,))
+    with pytest.raises(KeyboardInterrupt):
+        local_run.train(job, engine=FakeEngine(until_stopped), store=store, observer=Interrupts())
+    outcome = store.find("a").outcome()
+    assert outcome is not None
+    assert outcome.status is Status.STOPPED
 
 
 # --- serving ---------------------------------------------------------------------------------

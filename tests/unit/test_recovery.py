@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from devkit import contract
 from devkit.engines.base import ContainerSpec, Engine, Folder
 from devkit.errors import EngineError
-from devkit.finishing import blame
+from devkit.finishing import blame, note_stopped
 from devkit.instances import Instances
 from devkit.job import Status
 from devkit.progress import Silent
@@ -150,3 +151,28 @@ def test_a_host_that_had_failed_is_the_reason_although_others_still_ran(store: S
     outcome = run.outcome()
     assert outcome is not None
     assert (outcome.status, outcome.exit_code) == (Status.FAILED, 5)
+
+
+def test_a_job_that_was_being_stopped_has_not_ended_by_itself(store: Store) -> None:
+    engine = FakeEngine(ends)
+    run = left_behind(store, engine)
+    engine.containers[0].wait()
+    note_stopped(run, stopped=True)
+    recover(store, lambda _: engine, Notes())
+    outcome = run.outcome()
+    assert outcome is not None
+    assert outcome.status is Status.STOPPED
+
+
+def test_the_last_checkpoints_of_a_killed_devkit_are_kept(store: Store, tmp_path: Path) -> None:
+    def program(inside: Inside) -> int:
+        inside.path("/opt/ml/model/last.pt").write_text("w")
+        return 0
+
+    engine = FakeEngine(program)
+    kept = {"location": str(tmp_path / "kept"), "path": "/opt/ml/model"}
+    run = left_behind(store, engine, checkpoints=kept)
+    engine.containers[0].wait()
+    recover(store, lambda _: engine, Notes())
+    assert run.outcome() is not None
+    assert (tmp_path / "kept" / "last.pt").read_text() == "w"
