@@ -72,7 +72,7 @@ def test_checkpoints_are_kept_while_the_job_trains(project: Project) -> None:
     kept = project.root / "kept"
     with project.start("train", "--name", "lost", "--checkpoints", "kept") as training:
         training.wait_for("step 1")
-        eventually(lambda: (kept / "step-0").exists(), "nothing is kept while it trains")
+        eventually((kept / "step-0").exists, "nothing is kept while it trains")
         training.send(signal.SIGKILL)
         training.finish()
 
