@@ -18,14 +18,14 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the arguments; ``arguments.terminal`` is where the command reports to."""
     arguments = make_parser().parse_args(argv)
     arguments.argv = tuple(sys.argv[1:] if argv is None else argv)
-    people = sys.stderr.isatty() and not process_environment().get("NO_COLOR")
+    environ, terminal = process_environment(), sys.stderr.isatty()
     arguments.terminal = Terminal(
         sys.stdout,
         sys.stderr,
         verbosity=Verbosity.QUIET if arguments.quiet else Verbosity(1 + min(1, arguments.verbose)),
         json_output=arguments.json,
-        color=people,
-        live=sys.stderr.isatty(),
+        color=terminal and not environ.get("NO_COLOR"),
+        live=terminal and environ.get("TERM") != "dumb",
     )
     return arguments
 

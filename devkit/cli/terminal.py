@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import enum
 import json
-import shutil
 import threading
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from devkit.cli.live import Live
+from devkit.cli.live_block import STEP_WIDTH
 from devkit.errors import DevkitError
 
 if TYPE_CHECKING:
     from devkit.job import Phase, Sample
-
-_TICK_S = 0.2
-_BUILD_LINES_KEPT = 20
-_STEP_WIDTH = 7
 
 
 class Verbosity(enum.IntEnum):
@@ -40,7 +35,8 @@ class Terminal:
         verbosity: How much of it.
         json_output: Whether the result is one JSON document.
         color: Whether ``err`` shows colour.
-        live: Whether ``err`` is a terminal whose last line can be written over.
+        live: Whether ``err`` is a terminal whose last lines can be written over. One status line
+            is; with colour and without ``json_output`` also a table and a curve of metrics.
     """
 
     def __init__(
@@ -56,15 +52,16 @@ class Terminal:
         self.json_output = json_output
         self._out, self._err = out, err
         self._verbosity, self._color = verbosity, color
-        self._status = _StatusLine(err) if live and verbosity > Verbosity.QUIET else None
         self._host_width = 0
         self._lock = threading.RLock()
-        self._build_lines: deque[str] = deque(maxlen=_BUILD_LINES_KEPT)
+        self._live: Live | None = None
+        if live and verbosity > Verbosity.QUIET:
+            self._live = Live(err, self._lock, tables=color and not json_output)
 
     def __enter__(self) -> Terminal:
         """Begin to show what is under way."""
-        if self._status is not None:
-            self._status.start(self._lock)
+        if self._live is not None:
+            self._live.start()
         return self
 
     def __exit__(
@@ -74,8 +71,8 @@ class Terminal:
         traceback: TracebackType | None,
     ) -> None:
         """Leave the terminal as it was."""
-        if self._status is not None:
-            self._status.stop()
+        if self._live is not None:
+            self._live.stop()
 
     # --- results -----------------------------------------------------------------------------
 
@@ -111,9 +108,9 @@ class Terminal:
 
     def begin(self, step: str) -> None:
         """Show that a step is under way."""
-        self._build_lines.clear()
-        if self._status is not None:
-            self._status.show(step)
+        self._host_width = 0
+        if self._live is not None:
+            self._live.show(step)
 
     def done(self, step: str, detail: str, seconds: float) -> None:
         """One line for the step."""
@@ -125,8 +122,8 @@ class Terminal:
 
     def phase(self, phase: Phase) -> None:
         """Show the phase; written out where nothing is written over."""
-        if self._status is not None:
-            self._status.enter(phase.value)
+        if self._live is not None:
+            self._live.enter(phase.value)
         elif self._verbosity >= Verbosity.VERBOSE:
             self._write(self._paint("2", f"  {phase.value}"))
 
@@ -141,16 +138,16 @@ class Terminal:
             self._write(f"  {self._paint('2', f'{whose}│')} {line}")
 
     def sample(self, sample: Sample) -> None:
-        """Show the last value."""
-        if self._status is not None:
-            self._status.latest(f"{sample.name}={sample.value:g}")
+        """Show where it is now."""
+        if self._live is not None:
+            self._live.sample(sample.name, sample.value)
 
     def build_line(self, line: str) -> None:
         """A line of a build: shown when asked for, or as it is under way."""
         if self._verbosity >= Verbosity.VERBOSE:
             self._write(f"  {self._paint('2', '│')} {line}")
-        elif self._status is not None:
-            self._status.latest(line)
+        elif self._live is not None:
+            self._live.latest(line)
 
     def note(self, text: str) -> None:
         """Something to know."""
@@ -160,69 +157,19 @@ class Terminal:
     # --- writing -----------------------------------------------------------------------------
 
     def _end(self, mark: str, step: str, detail: str, seconds: float) -> None:
-        if self._status is not None:
-            self._status.hide()
+        if self._live is not None:
+            self._live.hide()
         if self._verbosity >= Verbosity.NORMAL:
             time_taken = self._paint("2", f"{seconds:.1f} s")
-            self._write(f"{mark} {step:<{_STEP_WIDTH}} {detail}{' ' if detail else ''}{time_taken}")
+            self._write(f"{mark} {step:<{STEP_WIDTH}} {detail}{' ' if detail else ''}{time_taken}")
 
     def _write(self, line: str) -> None:
         with self._lock, suppress(BrokenPipeError):
-            if self._status is not None:
-                self._status.clear()
+            if self._live is not None:
+                self._live.write(line + "\n")
+                return
             self._err.write(line + "\n")
             self._err.flush()
 
     def _paint(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._color else text
-
-
-class _StatusLine:
-    """The last line of a terminal: what is under way, for how long, and the latest of it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._text: str | None = None
-        self._phase = ""
-        self._extra = ""
-        self._since = 0.0
-        self._stopped = threading.Event()
-        self._lock: threading.RLock | None = None
-        self._thread = threading.Thread(target=self._tick, name="status line", daemon=True)
-
-    def start(self, lock: threading.RLock) -> None:
-        self._lock = lock
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join()
-        self.clear()
-
-    def show(self, text: str) -> None:
-        self._text, self._phase, self._extra = text, "", ""
-        self._since = time.monotonic()
-
-    def enter(self, phase: str) -> None:
-        self._phase = phase
-
-    def latest(self, text: str) -> None:
-        self._extra = text
-
-    def hide(self) -> None:
-        self._text = None
-
-    def clear(self) -> None:
-        self._stream.write("\r\x1b[K")
-        self._stream.flush()
-
-    def _tick(self) -> None:
-        while not self._stopped.wait(_TICK_S):
-            text = self._text
-            if text is None or self._lock is None:
-                continue
-            minutes, seconds = divmod(int(time.monotonic() - self._since), 60)
-            line = f"⋯ {text:<{_STEP_WIDTH}} {minutes:02}:{seconds:02} {self._phase} {self._extra}"
-            with self._lock, suppress(OSError, ValueError):
-                self._stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
-                self._stream.flush()

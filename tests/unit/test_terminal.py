@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
+import pytest
+
 from devkit.cli.terminal import Terminal, Verbosity
 from devkit.errors import TrainingFailed
 from devkit.job import Phase, Sample
@@ -43,9 +45,9 @@ def test_lines_of_several_hosts_say_whose_they_are() -> None:
     terminal.hosts(["algo-1", "algo-10"])
     terminal.line("algo-1", "a line")
     terminal.line("algo-10", "another")
-    terminal.hosts(["algo-1"])
-    terminal.line("algo-1", "the next job's")
-    assert err.getvalue() == "  algo-1  │ a line\n  algo-10 │ another\n  │ the next job's\n"
+    terminal.begin("serve")
+    terminal.line("instance-1", "a server's")
+    assert err.getvalue() == "  algo-1  │ a line\n  algo-10 │ another\n  │ a server's\n"
 
 
 def test_json_is_one_document_also_for_an_error() -> None:
@@ -91,6 +93,18 @@ def test_a_live_terminal_shows_phase_time_and_the_last_metric() -> None:
         terminal.line("algo-1", "a line")
     assert "\r\x1b[K  │ a line\n" in err.getvalue()
     assert err.getvalue().endswith("\r\x1b[K")
+
+
+@pytest.mark.parametrize(("color", "json_output"), [(False, False), (True, True)])
+def test_without_colour_or_with_json_metrics_stay_in_the_status_line(
+    color: bool, json_output: bool
+) -> None:
+    out, err = streams()
+    with Terminal(out, err, live=True, color=color, json_output=json_output) as terminal:
+        terminal.begin("train")
+        terminal.sample(Sample(name="loss", value=0.5, time=datetime.now(timezone.utc)))
+        assert eventually(lambda: "00:00  loss=0.5" in err.getvalue())
+    assert "metric" not in err.getvalue()
 
 
 def test_no_colour_without_a_terminal() -> None:
