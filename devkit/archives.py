@@ -107,12 +107,24 @@ def extract_model(archive: Path, folder: Path) -> None:
         ArchiveRefused: It is no gzipped tar, or has a member that SageMaker refuses (links) or
             that would leave the folder (absolute names, ``..``, devices).
     """
+    with archive.open("rb") as stream:
+        extract_stream(stream, str(archive), folder)
+
+
+def extract_stream(stream: IO[bytes], archive: str, folder: Path) -> None:
+    """Extract a ``model.tar.gz`` that is read once, forwards; see :func:`extract_model`.
+
+    Args:
+        stream: The archive.
+        archive: Its name, for people.
+        folder: Is made.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         stack.callback(shutil.rmtree, partial, ignore_errors=True)
         try:
-            with tarfile.open(archive, mode="r|gz") as tar:
+            with tarfile.open(fileobj=stream, mode="r|gz") as tar:
                 for member in tar:
                     _extract_member(tar, member, partial, archive)
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
@@ -127,7 +139,7 @@ def extract_model(archive: Path, folder: Path) -> None:
 
 
 def _extract_member(
-    tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, archive: Path
+    tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, archive: str
 ) -> None:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts:
@@ -149,7 +161,7 @@ def _extract_member(
         raise _refused(archive, member, "is neither a file nor a folder")
 
 
-def _refused(archive: Path, member: tarfile.TarInfo, why: str) -> ArchiveRefused:
+def _refused(archive: str, member: tarfile.TarInfo, why: str) -> ArchiveRefused:
     return ArchiveRefused(
         f"{archive}: its member {member.name!r} {why}",
         remedy="save plain files and folders under /opt/ml/model",

@@ -146,8 +146,8 @@ class ServeSpec:
 
     name: str
     image: Image
-    model: Path | None
-    """A ``model.tar.gz``, or a folder; ``None`` leaves ``/opt/ml/model`` empty."""
+    model: Location | None
+    """A ``model.tar.gz`` or a folder, here or in S3; ``None`` leaves ``/opt/ml/model`` empty."""
     environment: Mapping[str, str] = field(default_factory=dict)
     host_port: int = 0
     """The port on 127.0.0.1; 0 takes a free one."""

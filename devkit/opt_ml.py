@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from devkit import archives, contract
+from devkit.channels.locations import Location
 from devkit.channels.plan import InputMode, inputdataconfig_entry
+from devkit.channels.s3_reading import S3Client
 from devkit.contract import JsonValue
 from devkit.engines.base import Container, Folder, Mount
 from devkit.job import TrainingJob
+from devkit.model_source import model_folder
 
 # More of a failure file than this is not worth keeping: SageMaker shows 1024 characters of it.
 _FAILURE_BYTES = 1024 * 1024
@@ -66,19 +69,9 @@ def checkpoint_folder(root: Path) -> Path:
     return root / _CHECKPOINTS
 
 
-def for_serving(root: Path, model: Path | None) -> OptMl:
-    """Make a model ready to be mounted read-only (§2.2).
-
-    A ``model.tar.gz`` is extracted under ``root``; a folder is an uncompressed model, and mounted
-    where it is.
-    """
-    if model is not None and model.is_dir():
-        return OptMl((), (Mount(target=contract.MODEL, source=model),))
-    folder = root / "model"
-    if model is None:
-        folder.mkdir(parents=True)
-    else:
-        archives.extract_model(model, folder)
+def for_serving(root: Path, model: Location | None, s3: Callable[[], S3Client]) -> OptMl:
+    """Make a model ready to be mounted read-only (§2.2); ``s3`` gives the client for one in S3."""
+    folder = model_folder(model, root / "model", s3)
     return OptMl((), (Mount(target=contract.MODEL, source=folder),))
 
 

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Any
 
 from devkit import config, recovery
-from devkit.channels.locations import S3Uri, parse_location
+from devkit.channels.locations import Location, S3Uri, parse_location, parse_s3_uri
 from devkit.channels.plan import ChannelPlan
 from devkit.config import Settings
 from devkit.contract import hyperparameter_string
@@ -213,15 +213,18 @@ class Project:
         Args:
             name: The server's; made up by default.
             model: A ``model.tar.gz``, the name of a job, or a folder as an uncompressed model
-                (with a ``/`` in its path, such as ``./model``); the newest completed job's by
-                default.
+                (with a ``/`` in its path, such as ``./model``). In the S3 of the settings:
+                ``s3://bucket/key/model.tar.gz``, or an uncompressed model: a prefix that ends in
+                ``/``, or one object. The newest completed job's by default.
             port: On 127.0.0.1; 0 takes a free one; by default that of ``devkit.toml`` (8080).
             image: What :meth:`build` returned; built by default.
 
         Raises:
             ServingFailed: The server died, or its ping was not good in time.
             PortInUse: The port is taken.
-            NotFound: There is no such job, or no completed one.
+            NotFound: There is no such job, no completed one, or no such model.
+            ConfigError: The model is in S3, and the settings name no S3.
+            DevkitError: The model is not what SageMaker deploys, or could not be fetched.
         """
         spec = self._server(name, port, self.find_model(model))
         target = self.target
@@ -278,7 +281,7 @@ class Project:
         plans, problems = _channels(train, channels)
         places = [*(plan.location for plan in plans), train.checkpoints]
         if not self.settings.s3.named and any(isinstance(place, S3Uri) for place in places):
-            problems.append(NO_S3)
+            problems.append(f"a channel or the checkpoints are in S3, and {NO_S3}")
         try:
             job = TrainingJob(
                 name=name or self._new_name(),
@@ -309,7 +312,7 @@ class Project:
             raise ConfigError("\n".join(problems))
         return job
 
-    def _server(self, name: str | None, port: int | None, model: Path) -> ServeSpec:
+    def _server(self, name: str | None, port: int | None, model: Location) -> ServeSpec:
         """The server, checked; its image is not built yet."""
         serve = self.settings.serve
         if name is not None:
@@ -329,14 +332,22 @@ class Project:
 
     # --- what there is -----------------------------------------------------------------------
 
-    def find_model(self, model: Path | str | None) -> Path:
-        """The model behind a path, a job's name, or the newest completed job.
+    def find_model(self, model: Path | str | None) -> Location:
+        """The model behind a path, an S3 URI, a job's name, or the newest completed job.
+
+        S3 is not asked yet.
 
         Raises:
             NotFound: There is none.
+            ConfigError: It is in S3, and the settings name no S3.
         """
         if model is None:
             return self._newest_model()
+        if "://" in str(model):
+            uri = parse_s3_uri(str(model))
+            if not self.settings.s3.named:
+                raise ConfigError(f"the model {uri} is in S3, and {NO_S3}")
+            return uri
         if Path(model).is_file() or "/" in str(model):
             return _existing(Path(model).absolute())
         run = self.store.find(str(model), "job")
@@ -360,7 +371,7 @@ class Project:
                     return run.model_archive
         raise NotFound(
             "there is no completed training job to serve the model of",
-            remedy="devkit train makes one; --model takes a model.tar.gz",
+            remedy="devkit train makes one; --model takes a model.tar.gz, a folder or s3://…",
         )
 
     def _new_name(self) -> str:

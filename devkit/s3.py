@@ -1,4 +1,4 @@
-"""The S3 that channels are read from: a boto3 client, made here and nowhere else.
+"""The S3 that channels and models are read from: a boto3 client, made here and nowhere else.
 
 Only the address that the settings name is ever contacted. The developer's own AWS credentials are
 used only where the settings name their profile; otherwise the keys are dummies, which every fake S3
@@ -21,7 +21,7 @@ _DUMMY_KEY = "test"
 
 @dataclass(frozen=True, kw_only=True)
 class S3Settings:
-    """``[s3]``: where ``s3://`` channels are read."""
+    """``[s3]``: where ``s3://`` is read."""
 
     endpoint_url: str | None = None
     region: str = LOCAL_REGION
@@ -34,13 +34,13 @@ class S3Settings:
 
 
 NO_S3 = (
-    "something of the job is in S3, and the settings name no S3: set [s3] endpoint_url to its "
-    "address, or [s3] profile to read from AWS"
+    "the settings name no S3: set [s3] endpoint_url to its address, or [s3] profile to read from "
+    "AWS"
 )
 
 
 def no_s3() -> S3Client:
-    """For jobs that have nothing in S3.
+    """For those who have nothing in S3.
 
     Raises:
         ConfigError: Always.
@@ -62,7 +62,7 @@ def s3_client(settings: S3Settings) -> S3Client:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
     except ImportError:
         raise ConfigError(
-            "s3:// channels need boto3, which is not installed",
+            "s3:// needs boto3, which is not installed",
             remedy="pip install 'devkit[s3]'",
         ) from None
     keys = (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from devkit import contract, opt_ml
 from devkit.attempt import Attempt, diagnose, diagnose_refusal
+from devkit.channels.s3_reading import S3Client
 from devkit.engines.base import Address, ContainerSpec, Engine, StartRefused
 from devkit.errors import InvocationFailed, ServingFailed
 from devkit.finishing import Ending
@@ -18,6 +19,7 @@ from devkit.job import ServeSpec, Status
 from devkit.logs import tail
 from devkit.progress import Observer
 from devkit.runtime_client import await_ping, decode, encode, invoke
+from devkit.s3 import no_s3
 from devkit.store import Run, Store, store_errors
 
 if TYPE_CHECKING:
@@ -92,10 +94,19 @@ class Server:
 
 
 @contextmanager
-def serve(spec: ServeSpec, *, engine: Engine, store: Store, observer: Observer) -> Iterator[Server]:
+def serve(
+    spec: ServeSpec,
+    *,
+    engine: Engine,
+    store: Store,
+    observer: Observer,
+    s3: Callable[[], S3Client] = no_s3,
+) -> Iterator[Server]:
     """Start a server, wait until its ping is good, and stop it at the end of the block.
 
     Raises:
+        NotFound: Its model is not in S3.
+        DevkitError: Its model is none that SageMaker deploys, or could not be fetched.
         ServingFailed: It died, or its ping was not good in time.
         EngineError: The engine could not run it.
         PortInUse: ``spec.host_port`` is taken.
@@ -116,7 +127,7 @@ def serve(spec: ServeSpec, *, engine: Engine, store: Store, observer: Observer) 
     in_service = False
     try:
         with store_errors(store.root):
-            container_spec = _serving_container(spec, attempt)
+            container_spec = _serving_container(spec, attempt, s3)
         instance = attempt.instances.start(_INSTANCE, container_spec)
         with _fronted(spec) as front:
             server = _await_service(spec, instance, attempt, front)
@@ -166,8 +177,10 @@ class _Fronted:
     address: Address
 
 
-def _serving_container(spec: ServeSpec, attempt: Attempt) -> ContainerSpec:
-    prepared = opt_ml.for_serving(attempt.run.opt_ml / _INSTANCE, spec.model)
+def _serving_container(
+    spec: ServeSpec, attempt: Attempt, s3: Callable[[], S3Client]
+) -> ContainerSpec:
+    prepared = opt_ml.for_serving(attempt.run.opt_ml / _INSTANCE, spec.model, s3)
     return ContainerSpec(
         name=attempt.instances.container_name(_INSTANCE),
         image=spec.image,

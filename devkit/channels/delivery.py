@@ -17,6 +17,7 @@ from devkit.channels.items import Item, Stored
 from devkit.channels.locations import S3Uri
 from devkit.channels.plan import ChannelPlan, DataType, Distribution, Host, InputMode
 from devkit.channels.s3_reading import S3Client
+from devkit.channels.source import clash
 from devkit.engines.base import Mount
 from devkit.errors import ConfigError
 
@@ -67,7 +68,7 @@ def deliver(
     if plan.input_mode is InputMode.FAST_FILE:
         _refuse_partial_folder(plan, _stored(items))
     own = list(_stored(selection.arrange(plan, items, host or Host())))
-    fetch(plan.name, _without_clashes(plan, own), folder)
+    fetch(f"channel {plan.name!r}", _without_clashes(plan, own), folder)
     return Delivery(
         source=folder.resolve(), target=target, fetched=True, note=_note(plan, len(own))
     )
@@ -122,19 +123,12 @@ def _without_clashes(plan: ChannelPlan, stored: Iterable[Stored]) -> list[Stored
                 f"channel {plan.name!r}: {first.key!r} and {part.key!r} would both be the file "
                 f"{part.path!r}"
             )
-    for path in by_path:
-        for above in _folders_of(path):
-            if above in by_path:
-                raise ConfigError(
-                    f"channel {plan.name!r}: {above!r} would be a file and a folder, "
-                    f"because there is {path!r} as well",
-                    remedy="rename one of the objects, or use InputMode Pipe",
-                )
+    found = clash(by_path)
+    if found is not None:
+        above, path = found
+        raise ConfigError(
+            f"channel {plan.name!r}: {above!r} would be a file and a folder, "
+            f"because there is {path!r} as well",
+            remedy="rename one of the objects, or use InputMode Pipe",
+        )
     return list(by_path.values())
-
-
-def _folders_of(path: str) -> Iterator[str]:
-    cut = path.find("/")
-    while cut >= 0:
-        yield path[:cut]
-        cut = path.find("/", cut + 1)

@@ -30,8 +30,13 @@ class _Stopped(Exception):
     """Another object has failed, or the user has had enough."""
 
 
-def fetch(channel: str, objects: Sequence[Stored], folder: Path) -> None:
+def fetch(what: str, objects: Sequence[Stored], folder: Path) -> None:
     """Fetch objects to their paths in a folder, which appears when it is whole.
+
+    Args:
+        what: Whose objects they are, for people.
+        objects: Each with its path.
+        folder: Must not exist.
 
     Raises:
         DevkitError: One of them could not be read or written; nothing of the folder is left.
@@ -40,7 +45,7 @@ def fetch(channel: str, objects: Sequence[Stored], folder: Path) -> None:
         with _appearing(folder) as partial:
             _fetch_all(objects, partial)
     except OSError as error:
-        raise DevkitError(f"channel {channel!r} cannot be fetched to {folder}: {error}") from error
+        raise DevkitError(f"{what} cannot be fetched to {folder}: {error}") from error
 
 
 @contextmanager

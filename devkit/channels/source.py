@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
@@ -107,6 +107,10 @@ class S3Source:
         self._prefix = prefix
 
     def objects(self) -> Iterator[DataObject]:
+        """All matching objects but those made for folders, page by page."""
+        return (each for each in self.listed() if each.size or not each.key.endswith("/"))
+
+    def listed(self) -> Iterator[DataObject]:
         """All matching objects, page by page."""
         request = {"Bucket": self._bucket, "Prefix": self._prefix}
         while True:
@@ -114,9 +118,7 @@ class S3Source:
                 page = self._client.list_objects_v2(**request)
             for entry in page.get("Contents", ()):
                 modified = entry.get("LastModified")
-                found = DataObject(entry["Key"], entry["Size"], modified and modified.timestamp())
-                if found.size or not found.key.endswith("/"):
-                    yield found
+                yield DataObject(entry["Key"], entry["Size"], modified and modified.timestamp())
             if not page.get("IsTruncated"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
@@ -154,6 +156,21 @@ def checked_path(path: str) -> str:
             remedy="rename the object",
         )
     return path
+
+
+def clash(paths: Collection[str]) -> tuple[str, str] | None:
+    """A path that would be a file and a folder, and one inside that folder; ``None``: all fit.
+
+    Args:
+        paths: Relative, with ``/`` between the parts; finding one in them must be fast.
+    """
+    for path in paths:
+        cut = path.find("/")
+        while cut >= 0:
+            if path[:cut] in paths:
+                return path[:cut], path
+            cut = path.find("/", cut + 1)
+    return None
 
 
 def _files_below(

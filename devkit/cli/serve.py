@@ -15,8 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="the server's name (default: made up)")
     parser.add_argument(
         "--model",
-        metavar="JOB|FILE|./FOLDER",
-        help="whose model, a model.tar.gz, or a folder (default: the newest completed job's)",
+        metavar="JOB|FILE|./FOLDER|s3://…",
+        help="whose model, a model.tar.gz, or a folder, here or in S3 (default: the newest "
+        "completed job's)",
     )
     parser.add_argument(
         "--port", type=int, help="on 127.0.0.1; 0 takes a free one (default: [serve] port, 8080)"

@@ -36,4 +36,10 @@ class LocalTarget:
 
     def deploy(self, spec: ServeSpec) -> AbstractContextManager[Server]:
         """Run a server on the engine."""
-        return local_run.serve(spec, engine=self.engine, store=self.store, observer=self.observer)
+        return local_run.serve(
+            spec,
+            engine=self.engine,
+            store=self.store,
+            observer=self.observer,
+            s3=partial(s3_client, self.s3),
+        )

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -92,6 +93,27 @@ def contained(engine: str, cache: Path) -> None:
         description = ProcessEngine(cache, without_aws(os.environ)).describe()
         if "own namespaces" not in description:
             pytest.skip(description)
+
+
+@pytest.fixture
+def s3() -> Iterator[tuple[str, Any]]:
+    """The address of an S3, and a client for it."""
+    boto3 = pytest.importorskip("boto3")
+    server_module = pytest.importorskip("moto.server")
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    client = boto3.client(
+        "s3",
+        endpoint_url=address,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    yield address, client
+    client.close()
+    server.stop()
 
 
 def watched(project: Project) -> Iterator[Project]:

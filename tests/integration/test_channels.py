@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -170,27 +169,6 @@ def test_a_job_is_started_as_the_request_says(
     show = HEAD + "say(json.dumps([Path(sys.argv[0]).name, *sys.argv[1:]]))\nsay('{}')\n"
     project.write(train=show, show=show)
     assert said(project, f"[train]\n{settings}\n") == (started, {})
-
-
-@pytest.fixture
-def s3() -> Iterator[tuple[str, Any]]:
-    """The address of an S3, and a client for it."""
-    boto3 = pytest.importorskip("boto3")
-    server_module = pytest.importorskip("moto.server")
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    client = boto3.client(
-        "s3",
-        endpoint_url=address,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-    yield address, client
-    client.close()
-    server.stop()
 
 
 def test_an_s3_prefix_is_fetched_from_the_s3_of_the_settings(
