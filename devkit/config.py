@@ -17,6 +17,7 @@ from typing import Any
 from devkit import schema
 from devkit.channels.locations import Location
 from devkit.channels.plan import InputMode
+from devkit.engines.base import Gpus, Limits
 from devkit.errors import ConfigError
 from devkit.readers import ChannelSetting, MetricSetting, Origin, Raw
 from devkit.s3 import S3Settings
@@ -65,7 +66,13 @@ class TrainSettings:
     environment: Mapping[str, str]
     memory_bytes: int | None
     cpus: float | None
-    shm_bytes: int | None
+    shm_bytes: int
+    gpus: Gpus | None
+
+    @property
+    def limits(self) -> Limits:
+        """What the container may use."""
+        return _limits(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +85,13 @@ class ServeSettings:
     startup_timeout_s: int
     memory_bytes: int | None
     cpus: float | None
+    shm_bytes: int
+    gpus: Gpus | None
+
+    @property
+    def limits(self) -> Limits:
+        """What the container may use."""
+        return _limits(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +177,15 @@ def load(
 def process_environment() -> Mapping[str, str]:
     """The environment of this process; everyone else is given what they need of it."""
     return os.environ
+
+
+def _limits(settings: TrainSettings | ServeSettings) -> Limits:
+    return Limits(
+        memory_bytes=settings.memory_bytes,
+        cpus=settings.cpus,
+        shm_bytes=settings.shm_bytes,
+        gpus=settings.gpus,
+    )
 
 
 def _find(folder: Path, *, above: bool) -> Path | None:

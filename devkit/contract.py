@@ -61,6 +61,10 @@ PING_TIMEOUT_S = 2.0
 STARTUP_TIMEOUT_S = 480
 INVOCATION_TIMEOUT_S = 60.0
 
+# §1.12: the size of /dev/shm. SageMaker's hosting behaves like Docker's default; what training has
+# is undocumented.
+SHM_BYTES = 64 * 1024 * 1024
+
 # §1.10: StatusMessage of a secondary status. The last five are undocumented.
 STATUS_MESSAGES = {
     "Starting": "Starting the training job",

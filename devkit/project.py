@@ -18,7 +18,7 @@ from devkit.channels.locations import Location, S3Uri, parse_location, parse_s3_
 from devkit.channels.plan import ChannelPlan
 from devkit.config import Settings
 from devkit.contract import hyperparameter_string
-from devkit.engines.base import BuildRequest, Engine, Image, Limits
+from devkit.engines.base import BuildRequest, Engine, Image
 from devkit.engines.choose import Choice, choose, open_engine
 from devkit.errors import ConfigError, NotFound
 from devkit.front.limits import PROFILES
@@ -302,9 +302,7 @@ class Project:
                 interrupt_after_s=tuple(interrupt_after_s),
                 max_run_s=train.max_run_s,
                 max_wait_s=train.max_wait_s,
-                limits=Limits(
-                    memory_bytes=train.memory_bytes, cpus=train.cpus, shm_bytes=train.shm_bytes
-                ),
+                limits=train.limits,
             )
         except ConfigError as error:
             problems.append(error.message)
@@ -327,7 +325,7 @@ class Project:
             host_port=host_port,
             startup_timeout_s=min(serve.startup_timeout_s, *_startup_windows(serve.profile)),
             profile=None if serve.profile == "direct" else serve.profile,
-            limits=Limits(memory_bytes=serve.memory_bytes, cpus=serve.cpus),
+            limits=serve.limits,
         )
 
     # --- what there is -----------------------------------------------------------------------

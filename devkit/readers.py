@@ -15,6 +15,7 @@ from typing import Any
 from devkit import contract
 from devkit.channels.locations import Location, parse_s3_uri
 from devkit.channels.plan import Compression, DataType, Distribution, InputMode, RecordWrapper
+from devkit.engines.base import Gpus
 from devkit.errors import ConfigError
 
 MAX_PROJECT_NAME_CHARS = 32  # leaves room for a job's time and number
@@ -136,6 +137,16 @@ def cpus(raw: Raw) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ValueError("a number of CPUs above 0, such as 1.5")
     return float(value)
+
+
+def gpus(raw: Raw) -> Gpus | None:
+    """A number of GPUs, or all; 0 asks for none."""
+    value = _number(raw)
+    if value == "all":
+        return "all"
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError('a whole number of GPUs, or "all"')
+    return value or None
 
 
 def byte_count(raw: Raw) -> int:

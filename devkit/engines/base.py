@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import IO, Literal, Protocol, TypeAlias
 
 from devkit.errors import EngineError
 
 EngineName = Literal["docker", "process"]
+Gpus: TypeAlias = "int | Literal['all']"
 OnLine = Callable[[str], None]
 
 
@@ -52,6 +53,9 @@ class Limits:
     memory_bytes: int | None = None
     cpus: float | None = None
     shm_bytes: int | None = None
+    """The size of ``/dev/shm``."""
+    gpus: Gpus | None = None
+    """How many GPUs it sees; ``None``: none but what the engine gives to all."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 from docker.errors import NotFound as DockerNotFound
-from docker.types import LogConfig, Mount
+from docker.types import DeviceRequest, LogConfig, Mount
 
 from devkit.engines.base import (
     BuildRequest,
@@ -27,6 +27,7 @@ from devkit.engines.base import (
     ContainerSpec,
     EngineName,
     Image,
+    Limits,
     OnLine,
     StartRefused,
 )
@@ -45,6 +46,9 @@ from devkit.signals import held_back
 __all__ = ["DockerEngine", "DockerSettings", "connect"]
 
 _TAIL_LINES = 30
+# What an engine says that has no NVIDIA runtime, likewise one that looks for CDI, and NVIDIA's
+# runtime where there is no driver or no such GPU.
+_NO_GPUS = ("could not select device driver", "GPU vendor", "nvidia-container-cli")
 
 
 def connect(settings: DockerSettings, *, timeout_s: int) -> DockerEngine:
@@ -165,6 +169,7 @@ class DockerEngine:
             nano_cpus=None if limits.cpus is None else int(limits.cpus * 1e9),
             shm_size=limits.shm_bytes,
             network_mode=spec.network,
+            device_requests=_gpus(limits),
             # Logs must be readable whatever the engine's default driver is.
             log_config=LogConfig(type=LogConfig.types.JSON),
         )
@@ -216,12 +221,31 @@ class DockerEngine:
                 detail = error.explanation or str(error)
                 if "port is already allocated" in detail or "address already in use" in detail:
                     raise PortInUse(spec.host_port) from None
+                if spec.limits.gpus is not None and any(text in detail for text in _NO_GPUS):
+                    raise gpus_refused(detail) from error
                 program = next(iter((*(spec.entrypoint or ()), *spec.command)), "")
                 if "exec:" in detail or "exec format error" in detail:
                     raise StartRefused(
                         _exec_detail(detail), container.read_program(program)
                     ) from None
                 raise
+
+
+def _gpus(limits: Limits) -> list[DeviceRequest] | None:
+    """As ``docker run --gpus``."""
+    if limits.gpus is None:
+        return None
+    count = -1 if limits.gpus == "all" else limits.gpus
+    return [DeviceRequest(count=count, capabilities=[["gpu"]])]
+
+
+def gpus_refused(detail: str) -> EngineError:
+    """Why an engine gives a container no GPU, and what to do."""
+    return EngineError(
+        f"the Docker engine has no GPU to give to the container: {detail}",
+        remedy="install the NVIDIA driver and the NVIDIA Container Toolkit where the engine runs, "
+        "or take gpus out of the settings",
+    )
 
 
 def _mounts(spec: ContainerSpec) -> list[Mount]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from devkit import contract
 from devkit.engines.base import ContainerSpec, Folder, Mount
 from devkit.engines.process_places import Places
 from devkit.engines.sandbox.plan import CONTAINER_IP, HOSTS, OPT_ML, SCRATCH, Bind, Plan
@@ -28,7 +29,11 @@ def check(spec: ContainerSpec) -> None:
             f"the process engine runs a program folder, not the image {spec.image.reference}",
             remedy=_DOCKER,
         )
-    limits = {"memory": spec.limits.memory_bytes, "CPU": spec.limits.cpus}
+    limits = {
+        "memory": spec.limits.memory_bytes,
+        "CPU": spec.limits.cpus,
+        "GPU": spec.limits.gpus,
+    }
     for name, limit in limits.items():
         if limit is not None:
             raise EngineError(f"the process engine cannot limit {name} use", remedy=_DOCKER)
@@ -89,7 +94,7 @@ def make_plan(
         binds=_binds(spec, program_path),
         keep=_keep(spec),
         masks=[str(folder / ".aws") for folder in homes],
-        shm_bytes=spec.limits.shm_bytes,
+        shm_bytes=spec.limits.shm_bytes or contract.SHM_BYTES,
         links=[] if isolated else places.links(),
     )
 

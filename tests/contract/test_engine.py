@@ -20,7 +20,9 @@ from devkit.engines.base import (
     ContainerSpec,
     Engine,
     Folder,
+    Gpus,
     Image,
+    Limits,
     Mount,
     ProgramFile,
     StartRefused,
@@ -56,6 +58,8 @@ shutil.copy(config / 'hyperparameters.json', model / 'deep')
 inside = os.environ.get('SM_INPUT_DIR', '/opt/ml/input')
 print((pathlib.Path(inside) / 'data' / 'training' / 'a.csv').read_text())
 """,
+    "shared-memory": "import os; s = os.statvfs('/dev/shm'); print(s.f_blocks * s.f_frsize)",
+    "nvidia": "import pathlib; print(len(list(pathlib.Path('/dev').glob('nvidia[0-9]*'))))",
     "writes": """
 import sys
 try:
@@ -220,6 +224,28 @@ def test_lines_come_while_the_program_runs(bench: Bench) -> None:
     assert container.exit_code() is None
     container.signal(signal.SIGTERM)
     assert list(lines) == ["saving"]
+
+
+@pytest.mark.usefixtures("only_contained")
+def test_shared_memory_is_64_mb_unless_a_size_is_asked_for_contract_1_12(bench: Bench) -> None:
+    assert bench.output("shared-memory") == [str(64 << 20)]
+    assert bench.output("shared-memory", limits=Limits(shm_bytes=8 << 20)) == [str(8 << 20)]
+
+
+@pytest.mark.parametrize("gpus", [1, "all"])
+def test_gpus_are_given_or_it_is_said_why_they_are_not(bench: Bench, gpus: Gpus) -> None:
+    spec = bench.spec("nvidia", limits=Limits(gpus=gpus))
+    refused = None
+    try:
+        bench.containers.append(bench.engine.start(spec))
+    except EngineError as error:
+        refused = error
+    if refused is None:  # a machine with GPUs
+        assert int(next(bench.containers[0].lines())) >= 1
+        return
+    assert "GPU" in refused.message
+    assert refused.remedy is not None
+    assert bench.engine.reopen(spec.name, spec.run_folder) is None
 
 
 @pytest.mark.parametrize("code", [0, 3, 255])

@@ -385,6 +385,7 @@ def test_a_name_is_taken_until_its_container_is_removed(either: ProcessBench) ->
     [
         ({"limits": Limits(memory_bytes=1)}, "memory"),
         ({"limits": Limits(cpus=1.0)}, "CPU"),
+        ({"limits": Limits(gpus=1)}, "GPU"),
         ({"image": Image(reference="iris:dev", id="sha256:0")}, "iris:dev"),
         ({"mounts": (Mount(target="/data", source=Path("/")),)}, "/data"),
         ({"mounts": (Mount(target="/opt/ml/x", source=Path("/no/such")),)}, "/no/such"),

@@ -9,6 +9,7 @@ import pytest
 
 from devkit import config
 from devkit.config import Settings
+from devkit.engines.base import Limits
 from devkit.errors import ConfigError
 
 
@@ -101,6 +102,9 @@ def test_a_hyperparameter_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
         ("[train.channels]\na = { source = 'd', mode = 'File' }", ["input_mode", "not mode"]),
         ("[image]\nprogram_path = 'opt'", ["an absolute path"]),
         ("[train]\nmemory_bytes = '4X'", ["train.memory_bytes = '4X'"]),
+        ("[train]\ngpus = -1", ["train.gpus = -1", 'a whole number of GPUs, or "all"']),
+        ("[serve]\ngpus = 'some'", ['a whole number of GPUs, or "all"']),
+        ("[serve]\ngpus = true", ['a whole number of GPUs, or "all"']),
         ("[image]\nplatform = 'arm'", ["linux/arm64"]),
         ("[serve", ["is not valid TOML"]),
     ],
@@ -166,3 +170,23 @@ def test_a_folder_whose_name_is_no_name_still_gives_one(tmp_path: Path) -> None:
     settings = load(folder)
     assert settings.name == "my-project-2"
     assert settings.image.tag == "my-project-2:dev"
+
+
+@pytest.mark.parametrize(("text", "gpus"), [("2", 2), ("'all'", "all"), ("0", None)])
+def test_gpus_are_a_number_or_all(tmp_path: Path, text: str, gpus: object) -> None:
+    settings = load(tmp_path, f"[train]\ngpus = {text}\n[serve]\ngpus = {text}")
+    assert (settings.train.limits.gpus, settings.serve.limits.gpus) == (gpus, gpus)
+
+
+def test_a_variable_takes_the_gpus_of_the_file_away(tmp_path: Path) -> None:
+    environ = {"DEVKIT_TRAIN_GPUS": "0", "DEVKIT_SERVE_GPUS": "all"}
+    settings = load(tmp_path, "[train]\ngpus = 1\n[serve]\ngpus = 1", environ)
+    assert (settings.train.limits.gpus, settings.serve.limits.gpus) == (None, "all")
+
+
+def test_limits_are_those_of_contract_1_12_unless_set(tmp_path: Path) -> None:
+    assert load(tmp_path).train.limits == load(tmp_path).serve.limits == Limits(shm_bytes=64 << 20)
+    text = "memory_bytes = '1G'\ncpus = 2\nshm_bytes = '128M'\ngpus = 1\n"
+    settings = load(tmp_path, f"[train]\n{text}[serve]\n{text}")
+    wanted = Limits(memory_bytes=1 << 30, cpus=2.0, shm_bytes=128 << 20, gpus=1)
+    assert settings.train.limits == settings.serve.limits == wanted
