@@ -30,6 +30,13 @@ class ModelRefused(DevkitError):
     exit_code = 6
 
 
+def is_archive(model: Location) -> bool:
+    """Whether a model is extracted, and not an uncompressed one."""
+    if isinstance(model, S3Uri):
+        return model.prefix.endswith(ARCHIVE_ENDING)
+    return not model.is_dir()
+
+
 def model_folder(model: Location | None, folder: Path, s3: Callable[[], S3Client]) -> Path:
     """The folder to mount as ``/opt/ml/model``; empty where there is no model.
 
@@ -50,16 +57,16 @@ def model_folder(model: Location | None, folder: Path, s3: Callable[[], S3Client
         folder.mkdir(parents=True)
     elif isinstance(model, S3Uri):
         _bring(model, folder, s3())
-    elif model.is_dir():
+    elif is_archive(model):
+        archives.extract_model(model, folder)
+    else:
         _check(str(model), {each.key: each.key for each in LocalSource(model).objects()})
         return model
-    else:
-        archives.extract_model(model, folder)
     return folder
 
 
 def _bring(model: S3Uri, folder: Path, s3: S3Client) -> None:
-    if model.prefix.endswith(ARCHIVE_ENDING):
+    if is_archive(model):
         with _found(model):
             stream = open_object(s3, model.bucket, model.prefix)
         with stream:

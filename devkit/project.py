@@ -24,6 +24,7 @@ from devkit.errors import ConfigError, NotFound
 from devkit.front.limits import PROFILES
 from devkit.job import CheckpointPlan, MetricDefinition, ServeSpec, Status, TrainingJob
 from devkit.local_run import Server, TrainingResult
+from devkit.model_source import is_archive
 from devkit.ports import require_free_port
 from devkit.progress import Observer, Silent, step
 from devkit.s3 import NO_S3, s3_client
@@ -223,7 +224,8 @@ class Project:
             ServingFailed: The server died, or its ping was not good in time.
             PortInUse: The port is taken.
             NotFound: There is no such job, no completed one, or no such model.
-            ConfigError: The model is in S3, and the settings name no S3.
+            ConfigError: The model is in S3, and the settings name no S3; or it is uncompressed, and
+                the profile serverless.
             DevkitError: The model is not what SageMaker deploys, or could not be fetched.
         """
         spec = self._server(name, port, self.find_model(model))
@@ -315,6 +317,11 @@ class Project:
         serve = self.settings.serve
         if name is not None:
             self.store.require_unused("server", name)
+        if serve.profile == "serverless" and not is_archive(model):  # §2.2
+            raise ConfigError(
+                f"a serverless endpoint takes no uncompressed model, which {model} is",
+                remedy="make it one model.tar.gz, or take another --profile",
+            )
         host_port = serve.port if port is None else port
         require_free_port(host_port)
         return ServeSpec(

@@ -85,3 +85,14 @@ def test_a_model_in_s3_without_an_s3_is_refused_before_any_work(project: Project
     refused = project.devkit("serve", "--model", "s3://bucket/m/")
     refused.failed(2, "the model s3://bucket/m/ is in S3", "[s3] endpoint_url")
     assert not project.store.exists()
+
+
+@pytest.mark.parametrize("model", ["./folder", "s3://bucket/m/", "s3://bucket/m/weights"])
+def test_a_serverless_endpoint_takes_no_uncompressed_model(
+    process_project: Project, model: str
+) -> None:
+    process_project.write(serve=SERVE_FILES)
+    process_project.configure("[s3]\nendpoint_url = 'http://127.0.0.1:9'\n")
+    (process_project.root / "folder").mkdir()
+    refused = process_project.devkit("serve", "--profile", "serverless", "--model", model)
+    refused.failed(2, "a serverless endpoint takes no uncompressed model", "model.tar.gz")
