@@ -7,8 +7,12 @@ is its model.
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from devkit.cli import options
+
+if TYPE_CHECKING:
+    from devkit.store import Run, Store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +30,14 @@ def run(arguments: argparse.Namespace) -> None:
         runs = [run for kind in ("job", "server") for run in store.runs(kind)]
         runs = [run for run in runs if store.owner(run) is not None]
     else:
-        runs = [store.find(name) for name in arguments.names]
+        runs = [_find(store, name) for name in arguments.names]
     stopped = stop(store, runs)
     text = "\n".join(f"{name} {status}" for name, status in stopped.items())
     arguments.terminal.result({"stopped": stopped}, text or "nothing runs")
+
+
+def _find(store: Store, name: str) -> Run:
+    """The run of this name that runs: a job and a server may share it."""
+    server = [run for run in store.runs("server") if run.name == name]
+    running = [run for run in server if store.owner(run) is not None]
+    return running[0] if running else store.find(name)

@@ -146,6 +146,14 @@ def test_a_job_that_is_stopped_by_its_name_keeps_its_model(project: Project) -> 
     assert model(project.job("long"))["weights"] == b"saved"
 
 
+def test_a_server_is_stopped_by_its_name_although_a_job_had_it_before(project: Project) -> None:
+    project.write(train=TRAIN, serve=SERVE).devkit("train", "--name", "iris").succeeded()
+    project.devkit("serve", "--detach", "--name", "iris").succeeded()
+    assert project.devkit("stop", "iris").succeeded().out == "iris Stopped\n"
+    assert outcome(project.server("iris"))["status"] == "Stopped"
+    assert outcome(project.job("iris"))["status"] == "Completed"
+
+
 def test_ctrl_c_while_a_model_is_collected_loses_nothing(project: Project) -> None:
     project.write(train=TRAIN_BIG)
 
