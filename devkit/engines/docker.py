@@ -251,7 +251,13 @@ def gpus_refused(detail: str) -> EngineError:
 def _mounts(spec: ContainerSpec) -> list[Mount]:
     volumes = [
         # no_copy: what the image has there is hidden, as it is in SageMaker (§1.1).
-        Mount(target=folder.target, source=None, type="volume", no_copy=True)
+        Mount(
+            target=folder.target,
+            source=None,
+            type="volume",
+            no_copy=True,
+            labels=dict(spec.labels),
+        )
         for folder in spec.folders
     ]
     binds = [

@@ -329,6 +329,7 @@ class Project:
         return [
             *(f"container {identifier}" for identifier in self.containers()),
             *(f"network {identifier}" for identifier in self.networks()),
+            *(f"volume {name}" for name in self.volumes()),
             *(f"process {process}" for process in self.processes()),
             *(f"active/{name}" for name in unfinished),
         ]
@@ -346,6 +347,13 @@ class Project:
             return []
         wanted = {"label": f"devkit.store={self.store}"}
         return [found["Id"] for found in self.engines.networks(filters=wanted)]
+
+    def volumes(self) -> list[str]:
+        """The names of its volumes."""
+        if self.engines is None:
+            return []
+        wanted = {"label": f"devkit.store={self.store}"}
+        return [found["Name"] for found in self.engines.volumes(filters=wanted)["Volumes"] or ()]
 
     def processes(self) -> list[int]:
         """Its processes: devkit's own, and all that it started."""
