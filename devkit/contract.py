@@ -327,6 +327,33 @@ def hosting_environment(requested: Mapping[str, str]) -> dict[str, str]:
     return {**requested, "AWS_REGION": LOCAL_REGION}
 
 
+# --- logs ------------------------------------------------------------------------------------
+
+TRAINING_LOG_GROUP = "/aws/sagemaker/TrainingJobs"  # §1.11
+
+
+def training_log_stream(job: str, host: str, started_ms: int) -> str:
+    """The log stream of one host (§1.11).
+
+    Args:
+        job: The job's name.
+        host: Such as ``algo-1``.
+        started_ms: When the host started, in milliseconds since the epoch; that it is not seconds
+            is undocumented.
+    """
+    return f"{job}/{host}-{started_ms}"
+
+
+def endpoint_log_group(endpoint: str) -> str:
+    """The log group of an endpoint (§2.13)."""
+    return f"/aws/sagemaker/Endpoints/{endpoint}"
+
+
+def endpoint_log_stream(variant: str, instance: str) -> str:
+    """The log stream of one instance of a variant (§2.13)."""
+    return f"{variant}/{instance}"
+
+
 # --- how a job ends --------------------------------------------------------------------------
 
 

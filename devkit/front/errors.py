@@ -34,7 +34,7 @@ class Endpoint:
     @property
     def log_group(self) -> str:
         """Where its containers' output is (§2.13)."""
-        return f"/aws/sagemaker/Endpoints/{self.name}"
+        return contract.endpoint_log_group(self.name)
 
     @property
     def log_stream_arn(self) -> str:

@@ -133,3 +133,13 @@ def test_a_metric_needs_a_regex_with_a_group() -> None:
 def test_an_error_status_is_the_clients_or_the_servers(status: int, who: str) -> None:
     message = contract.model_error_message(status, "no")
     assert message == f'Received {who} error ({status}) from primary with message "no"'
+
+
+def test_logs_are_named_as_cloudwatch_has_them() -> None:
+    """§1.11, §2.13."""
+    assert contract.TRAINING_LOG_GROUP == "/aws/sagemaker/TrainingJobs"
+    assert contract.training_log_stream("iris", "algo-2", 1700000000123) == (
+        "iris/algo-2-1700000000123"
+    )
+    assert contract.endpoint_log_group("web") == "/aws/sagemaker/Endpoints/web"
+    assert contract.endpoint_log_stream("AllTraffic", "i-0f") == "AllTraffic/i-0f"
