@@ -84,7 +84,7 @@ class Instances:
         self._run, self._store, self._engine, self._observer = run, store, engine, observer
         self._metrics = tuple(metrics)
         self._started: dict[str, Instance] = {}
-        self._ended: SimpleQueue[Instance] = SimpleQueue()
+        self._ended: SimpleQueue[Instance | None] = SimpleQueue()
 
     def container_name(self, instance: str) -> str:
         """The name of an instance's container: of this store, run and instance, and no other."""
@@ -141,7 +141,7 @@ class Instances:
         return instance
 
     def next_ended(self, timeout_s: float | None) -> Instance | None:
-        """Wait until one more instance has ended; ``None`` where the time ran out.
+        """Wait until one more instance has ended; ``None`` where the time ran out, or on a wake.
 
         Instances that were removed meanwhile do not count.
         """
@@ -152,8 +152,12 @@ class Instances:
                 ended = self._ended.get(timeout=left_s)
             except Empty:
                 return None
-            if self._started.get(ended.name) is ended:
+            if ended is None or self._started.get(ended.name) is ended:
                 return ended
+
+    def wake(self) -> None:
+        """Have whoever waits for an end go on, from whatever thread."""
+        self._ended.put(None)
 
     def left(self) -> list[AnyInstance]:
         """Every instance that is not removed, whoever started it; hosts in their order."""

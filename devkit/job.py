@@ -100,6 +100,8 @@ class TrainingJob:
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     channels: tuple[ChannelPlan, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    platform_environment: Mapping[str, str] = field(default_factory=dict)
+    """What the platform adds to the environment, such as where AWS is; counts for no limit."""
     entrypoint: tuple[str, ...] | None = None
     """Replaces the image's ENTRYPOINT; then there is no ``train`` argument (§1.1)."""
     arguments: tuple[str, ...] | None = None
@@ -149,6 +151,8 @@ class ServeSpec:
     model: Location | None
     """A ``model.tar.gz`` or a folder, here or in S3; ``None`` leaves ``/opt/ml/model`` empty."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    platform_environment: Mapping[str, str] = field(default_factory=dict)
+    """As for a :class:`TrainingJob`."""
     host_port: int = 0
     """The port on 127.0.0.1; 0 takes a free one."""
     startup_timeout_s: float = contract.STARTUP_TIMEOUT_S

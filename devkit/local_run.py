@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from devkit.serving import Server, serve
-from devkit.training import TrainingResult, train
+from devkit.training import StopRequest, TrainingResult, train
 
-__all__ = ["Server", "TrainingResult", "serve", "train"]
+__all__ = ["Server", "StopRequest", "TrainingResult", "serve", "train"]

@@ -185,7 +185,10 @@ def _serving_container(
         name=attempt.instances.container_name(_INSTANCE),
         image=spec.image,
         command=(contract.SERVE_ARGUMENT,),
-        environment=contract.hosting_environment(spec.environment),
+        environment={
+            **contract.hosting_environment(spec.environment),
+            **spec.platform_environment,
+        },
         mounts=prepared.mounts,
         folders=prepared.folders,
         container_port=contract.SERVE_PORT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -62,6 +63,32 @@ class TrainingResult:
         return "".join(path.read_text("utf-8") for path in logs)
 
 
+class StopRequest:
+    """A way to stop a job from another thread, as StopTrainingJob does (§1.10)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told: list[Callable[[], None]] = []
+        self.made = False
+        """Whether it was made."""
+
+    def make(self) -> None:
+        """Stop the job: SIGTERM, SIGKILL 120 s later, its model kept. Twice is not an error."""
+        with self._lock:
+            self.made = True
+            told = tuple(self._told)
+        for tell in told:
+            tell()
+
+    def tell(self, listener: Callable[[], None]) -> None:
+        """Call this when it is made, from that thread; at once where it was made before."""
+        with self._lock:
+            self._told.append(listener)
+            made = self.made
+        if made:
+            listener()
+
+
 def train(
     job: TrainingJob,
     *,
@@ -69,6 +96,7 @@ def train(
     store: Store,
     observer: Observer,
     s3: Callable[[], S3Client] = no_s3,
+    stop: StopRequest | None = None,
 ) -> TrainingResult:
     """Run a training job to its end.
 
@@ -78,6 +106,7 @@ def train(
         store: Keeps it.
         observer: Is told of everything.
         s3: Gives the client for channels in S3.
+        stop: Stops it before its end.
 
     Raises:
         ConfigError: A channel's data is not there, or not what the channel says.
@@ -100,7 +129,7 @@ def train(
         observer=observer,
     )
     try:
-        ending = _Training(job, attempt, store, s3).run()
+        ending = _Training(job, attempt, store, s3, stop or StopRequest()).run()
         attempt.enter(Phase.UPLOADING)
         outcome = attempt.finish(ending)
     except StartRefused as refused:
@@ -124,16 +153,23 @@ class _Limit:
 
     at: float
     """On the monotonic clock."""
-    what: Literal["max_run", "max_wait", "interruption"]
+    what: Literal["max_run", "max_wait", "interruption", "stop"]
 
 
 class _Training:
     """The instances of a job from their start to their end, spot interruptions between them."""
 
     def __init__(
-        self, job: TrainingJob, attempt: Attempt, store: Store, s3: Callable[[], S3Client]
+        self,
+        job: TrainingJob,
+        attempt: Attempt,
+        store: Store,
+        s3: Callable[[], S3Client],
+        stop: StopRequest,
     ) -> None:
         self._job, self._attempt, self._store, self._s3 = job, attempt, store, s3
+        self._stop = stop
+        stop.tell(attempt.instances.wake)
         self._hosts = contract.host_names(job.instances)
         self._begun = time.monotonic()
         self._trained_s = 0.0
@@ -182,7 +218,7 @@ class _Training:
                 return True, None
             if limit.what == "interruption":
                 return False, None
-            return True, self._out_of_time(limit)
+            return True, self._stopped() if limit.what == "stop" else self._out_of_time(limit)
 
     def _limit(self, start: int, now: float) -> _Limit:
         """What comes first if the job does not end."""
@@ -253,7 +289,10 @@ class _Training:
             image=job.image,
             entrypoint=entrypoint,
             command=command,
-            environment=contract.training_environment(job.name, job.environment),
+            environment={
+                **contract.training_environment(job.name, job.environment),
+                **job.platform_environment,
+            },
             mounts=prepared.mounts,
             folders=prepared.folders,
             hostname=host,
@@ -271,11 +310,19 @@ class _Training:
         """
         for _ in self._hosts:
             ended = self._attempt.instances.next_ended(limit.at - time.monotonic())
+            if ended is None and self._stop.made:
+                return _Limit(time.monotonic(), "stop"), None
             if ended is None:
                 return limit, None
             if ended.container.wait() != 0:
                 return None, ended
         return None, None
+
+    def _stopped(self) -> Ending:
+        """Somebody has asked for it."""
+        self._attempt.observer.note("the job is stopped, as was asked for")
+        self._attempt.stop(self._attempt.instances.left(), contract.TRAIN_STOP_GRACE_S)
+        return Ending(Status.STOPPED)
 
     def _out_of_time(self, limit: _Limit) -> Ending:
         """The job has had all the time it may have (§1.10)."""

@@ -24,7 +24,7 @@ from devkit.errors import (
     TrainingFailed,
 )
 from devkit.job import CheckpointPlan, MetricDefinition, ServeSpec, Status, TrainingJob
-from devkit.local_run import TrainingResult
+from devkit.local_run import StopRequest, TrainingResult
 from devkit.signals import Terminated
 from devkit.store import Store
 from tests.unit.fakes import IMAGE, FakeEngine, Inside, Notes, Program
@@ -241,6 +241,47 @@ def test_all_problems_of_a_job_are_named_before_anything_starts() -> None:
             max_run_s=0,
         )
     assert str(error.value).count("\n  - ") == 3
+
+
+def test_a_job_is_stopped_from_another_thread(store: Store) -> None:
+    """Contract 1.10: StopTrainingJob."""
+    stop = StopRequest()
+
+    def program(inside: Inside) -> int:
+        stop.make()
+        inside.stopped.wait()
+        inside.path("/opt/ml/model/so-far").write_text("w")
+        return 0
+
+    engine = FakeEngine(program)
+    job = TrainingJob(name="a", image=IMAGE)
+    result = local_run.train(job, engine=engine, store=store, observer=Notes(), stop=stop)
+    assert (result.outcome.status, result.outcome.secondary_status) == (Status.STOPPED, "Stopped")
+    assert engine.containers[0].graces == [120.0]
+    assert result.model is not None
+
+
+def test_a_job_that_was_stopped_before_it_began_does_not_go_on(store: Store) -> None:
+    stop = StopRequest()
+    stop.make()
+    job = TrainingJob(name="a", image=IMAGE)
+    engine = FakeEngine(until_stopped)
+    result = local_run.train(job, engine=engine, store=store, observer=Notes(), stop=stop)
+    assert result.outcome.status is Status.STOPPED
+
+
+def test_the_platform_adds_to_the_environment(store: Store) -> None:
+    engine = FakeEngine(lambda _: 0)
+    job = TrainingJob(
+        name="a",
+        image=IMAGE,
+        environment={"MINE": "1"},
+        platform_environment={"AWS_ENDPOINT_URL": "http://localhost:4566"},
+    )
+    local_run.train(job, engine=engine, store=store, observer=Notes())
+    environment = engine.specs[0].environment
+    assert environment["MINE"] == "1"
+    assert environment["AWS_ENDPOINT_URL"] == "http://localhost:4566"
 
 
 # --- several hosts ----------------------------------------------------------------------------
