@@ -197,16 +197,19 @@ def bench(engine: Engine, image: Image, tmp_path: Path) -> Iterator[Bench]:
     assert {path.lstat().st_uid for path in tmp_path.rglob("*")} <= {os.geteuid()}
 
 
+@pytest.mark.contract("1.11-a", "2.13-b")
 def test_every_line_arrives_of_a_program_that_writes_and_exits_at_once(bench: Bench) -> None:
     assert bench.output("many-lines") == [f"line {n}" for n in range(10_000)]
 
 
+@pytest.mark.contract("1.11-a", "1.11-b")
 def test_what_is_no_proper_line_arrives_too(bench: Bench) -> None:
     assert sorted(bench.output("odd-ends")) == sorted(
         ["bytes \ufffd\ufffd", "on standard error", "no line end"]
     )
 
 
+@pytest.mark.contract("1.11-a")
 def test_a_line_of_megabytes_arrives_whole(bench: Bench) -> None:
     assert bench.output("huge-line") == ["x" * 3_000_000]
 
@@ -255,6 +258,7 @@ def test_the_exit_code_is_the_programs(bench: Bench, code: int) -> None:
     assert container.exit_code() == code
 
 
+@pytest.mark.contract("1.9-f")
 def test_a_killed_program_has_the_exit_code_of_its_signal(bench: Bench) -> None:
     container = bench.ready("ignores-sigterm")
     container.signal(signal.SIGKILL)
@@ -272,6 +276,7 @@ def test_a_signal_after_the_end_does_nothing(bench: Bench) -> None:
     assert container.stop(0) == 0
 
 
+@pytest.mark.contract("1.7-e", "2.12-c")
 def test_the_environment_is_the_containers_and_not_the_developers(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +289,7 @@ def test_the_environment_is_the_containers_and_not_the_developers(
     assert home != f"HOME={str(Path.home())!r}" or os.geteuid() == 0
 
 
+@pytest.mark.contract("1.1-o", "1.5-g")
 @pytest.mark.usefixtures("only_contained")
 def test_the_host_name_and_the_working_folder_are_the_containers(bench: Bench) -> None:
     assert bench.output("where", hostname="algo-1") == ["/opt/program", "algo-1"]
@@ -326,6 +332,7 @@ def test_a_file_can_be_mounted_alone(bench: Bench) -> None:
     assert list(container.lines()) == ["was here", "1,2", ""]
 
 
+@pytest.mark.contract("1.6-b", "2.2-b")
 @pytest.mark.usefixtures("only_contained")
 def test_a_mount_is_read_only(bench: Bench) -> None:
     _, _, data = _opt_ml(bench.folder)
@@ -343,12 +350,14 @@ def test_a_folder_that_the_container_does_not_have_cannot_be_read(bench: Bench) 
         pass
 
 
+@pytest.mark.contract("1.1-k", "1.10-b")
 def test_sigterm_leaves_time_to_save(bench: Bench) -> None:
     container = bench.ready("handles-sigterm")
     assert container.stop(_DEADLINE_S) == 7
     assert list(container.lines()) == ["ready", "saving"]
 
 
+@pytest.mark.contract("1.10-a", "2.1-f")
 def test_sigkill_follows_where_sigterm_is_ignored(bench: Bench) -> None:
     container = bench.ready("ignores-sigterm")
     assert container.stop(1) == 128 + signal.SIGKILL
@@ -427,6 +436,7 @@ def test_a_server_is_not_reached_on_any_other_interface(bench: Bench) -> None:
             socket.create_connection((host, address.port), timeout=_DEADLINE_S)
 
 
+@pytest.mark.contract("2.3-a")
 @pytest.mark.usefixtures("only_contained")
 def test_a_server_that_listens_on_its_own_loopback_only_is_not_reached(bench: Bench) -> None:
     container = bench.serve("127.0.0.1")

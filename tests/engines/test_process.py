@@ -96,6 +96,7 @@ def test_the_environment_is_complete_and_clean(
     assert variables["VIRTUAL_ENV"] == str(image.environment)
 
 
+@pytest.mark.contract("1.7-e", "2.12-c")
 def test_the_developers_credentials_are_not_there_to_be_read(
     contained: ProcessBench, home: Path
 ) -> None:
@@ -161,6 +162,7 @@ def test_tmp_and_shared_memory_are_each_programs_own(contained: ProcessBench) ->
     assert not Path("/tmp/socket").exists()
 
 
+@pytest.mark.contract("1.12-a")
 def test_shared_memory_has_the_size_that_was_asked_for(contained: ProcessBench) -> None:
     lines = contained.run(
         "import os; s = os.statvfs('/dev/shm'); print(s.f_blocks * s.f_frsize)",
@@ -169,6 +171,7 @@ def test_shared_memory_has_the_size_that_was_asked_for(contained: ProcessBench) 
     assert lines == [str(64 * 1024 * 1024)]
 
 
+@pytest.mark.contract("1.5-g")
 def test_the_host_name_leads_to_the_container(contained: ProcessBench) -> None:
     text = "import socket; print(socket.gethostname(), socket.gethostbyname('algo-1'))"
     assert contained.run(text, hostname="algo-1") == ["algo-1 127.0.0.1"]

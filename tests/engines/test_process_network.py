@@ -199,6 +199,7 @@ def test_after_the_end_the_port_is_free_again(echo: Container) -> None:
         pass
 
 
+@pytest.mark.contract("2.3-a")
 def test_requests_seem_to_come_from_another_machine_as_sagemakers_do(
     bench: ProcessBench,
 ) -> None:

@@ -187,6 +187,7 @@ def test_a_value_of_the_wrong_kind_is_refused_by_its_key(
     process_project.devkit("train").failed(2, "the settings are wrong:", f"- {key}")
 
 
+@pytest.mark.contract("1.9-j")
 def test_a_missing_channel_is_refused_before_anything_is_built(project: Project) -> None:
     project.write(train=TRAIN, serve=SERVE)
 
@@ -197,6 +198,7 @@ def test_a_missing_channel_is_refused_before_anything_is_built(project: Project)
     assert nothing_was_done(project)
 
 
+@pytest.mark.contract("1.13-c")
 def test_everything_sagemaker_would_refuse_is_named_at_once(project: Project) -> None:
     project.write(train=TRAIN)
 
@@ -276,6 +278,7 @@ def test_an_address_that_nobody_listens_on_is_said(process_project: Project) -> 
         process_project.write().devkit("invoke", "--data", "1", "--url", url).failed(7, url)
 
 
+@pytest.mark.contract("2.2-d")
 def test_a_model_that_is_no_archive_is_refused(project: Project) -> None:
     project.write(serve=SERVE)
     (project.root / "model.tar.gz").write_text("weights")

@@ -53,6 +53,7 @@ def write(root: Path, files: dict[str, bytes]) -> None:
         path.write_bytes(content)
 
 
+@pytest.mark.contract("1.2-b", "1.4-a", "1.4-b", "1.6-a", "1.6-z")
 def test_a_folder_and_a_file_are_channels(project: Project) -> None:
     """Contract 1.4, 1.6."""
     project.write(train=SAY_FILES)
@@ -76,6 +77,7 @@ def test_a_folder_and_a_file_are_channels(project: Project) -> None:
     assert config == {"training": {"ContentType": "text/csv", **plain}, "single": plain}
 
 
+@pytest.mark.contract("1.6-m", "1.6-q")
 def test_a_manifest_chooses_files(project: Project) -> None:
     """Contract 1.6."""
     project.write(train=SAY_FILES)
@@ -91,6 +93,7 @@ def test_a_manifest_chooses_files(project: Project) -> None:
     assert not list(project.root.glob(".devkit/jobs/*/inputs"))
 
 
+@pytest.mark.contract("1.2-c", "1.4-e", "1.6-e", "1.6-w")
 def test_a_pipe_is_fed_once_an_epoch(project: Project) -> None:
     """Contract 1.6."""
     project.write(train=READ_TWO_EPOCHS)
@@ -110,6 +113,7 @@ def test_a_pipe_is_fed_once_an_epoch(project: Project) -> None:
     }
 
 
+@pytest.mark.contract("1.6-j")
 def test_pipes_and_files_stand_side_by_side(project: Project) -> None:
     """Contract 1.6: InputMode of a channel goes over that of the job."""
     project.write(
@@ -142,6 +146,7 @@ def test_a_pipe_that_cannot_be_fed_fails_the_job(project: Project) -> None:
     assert "gzip" in recorded["failure_reason"].lower()
 
 
+@pytest.mark.contract("1.9-j")
 def test_a_manifest_that_names_no_file_is_refused(project: Project) -> None:
     """Contract 1.6."""
     project.write(train=SAY_FILES)
@@ -153,6 +158,7 @@ def test_a_manifest_that_names_no_file_is_refused(project: Project) -> None:
     project.devkit("train").failed(2, "missing.csv")
 
 
+@pytest.mark.contract("1.1-a", "1.1-b", "1.1-c", "1.1-d", "1.1-f")
 @pytest.mark.parametrize(
     ("settings", "started"),
     [
@@ -171,6 +177,7 @@ def test_a_job_is_started_as_the_request_says(
     assert said(project, f"[train]\n{settings}\n") == (started, {})
 
 
+@pytest.mark.contract("1.6-a", "1.6-l", "1.6-p")
 def test_an_s3_prefix_is_fetched_from_the_s3_of_the_settings(
     project: Project, s3: tuple[str, Any]
 ) -> None:

@@ -23,6 +23,7 @@ BODY = TRAIN.partition("\n")[2]
 # --- programs that cannot be executed --------------------------------------------------------
 
 
+@pytest.mark.contract("1.1-i")
 def test_a_missing_train_is_named(project: Project) -> None:
     project.write(serve=SERVE)
 
@@ -41,6 +42,7 @@ def test_a_missing_serve_is_named(project: Project) -> None:
     assert outcome(project.server())["status"] == "Failed"
 
 
+@pytest.mark.contract("1.1-j")
 def test_a_train_without_its_exec_bit_is_told_how_to_get_it(project: Project) -> None:
     project.write(train=TRAIN)
     (project.root / "image" / "program" / "train").chmod(0o644)
@@ -97,6 +99,7 @@ def test_a_script_without_its_first_line_is_named(project: Project) -> None:
 FAILS = HEAD + 'say("epoch 1")\nsys.stdout.write("no such column: target")\n'
 
 
+@pytest.mark.contract("1.8-i", "1.9-b", "1.9-c", "1.11-a")
 def test_a_failed_job_shows_its_last_lines_and_its_exit_code(project: Project) -> None:
     project.write(train=FAILS + 'sys.stdout.flush()\n(MODEL / "part").write_text("1")\nsys.exit(3)')
 
@@ -118,6 +121,7 @@ def test_a_failed_job_shows_its_last_lines_and_its_exit_code(project: Project) -
     assert model(job) == {"part": b"1"}
 
 
+@pytest.mark.contract("1.2-g", "1.8-c", "1.8-i", "1.9-d")
 def test_the_failure_file_is_the_reason(project: Project) -> None:
     project.write(
         train=HEAD
@@ -137,6 +141,7 @@ def test_the_failure_file_is_the_reason(project: Project) -> None:
     assert (job / "output" / "failure").read_text() == "no such column: target"
 
 
+@pytest.mark.contract("1.8-h", "1.9-e")
 def test_a_failure_file_that_is_long_and_odd_is_cut(project: Project) -> None:
     project.write(
         train=HEAD + '(OUTPUT / "failure").write_bytes(b"\\xff" + b"x" * 5000)\nsys.exit(1)'
@@ -148,6 +153,7 @@ def test_a_failure_file_that_is_long_and_odd_is_cut(project: Project) -> None:
     assert len((project.job() / "output" / "failure").read_bytes()) == 5001
 
 
+@pytest.mark.contract("1.9-f")
 def test_a_job_killed_by_a_signal_has_its_exit_code(project: Project) -> None:
     project.write(train="#!/bin/sh\nsh -c 'kill -9 $$'\nexit $?\n")
 
@@ -164,6 +170,7 @@ def test_a_job_ends_with_train_and_what_it_left_running_ends_with_it(project: Pr
     assert log(project.job()) == ["main process ends"]
 
 
+@pytest.mark.contract("1.10-e", "1.10-g")
 def test_a_job_that_runs_too_long_is_stopped_and_keeps_its_model(project: Project) -> None:
     project.write(
         train=HEAD
@@ -187,6 +194,7 @@ def trained(project: Project) -> Project:
     return project.with_model()
 
 
+@pytest.mark.contract("2.13-b")
 def test_a_server_that_dies_at_once_says_its_last_lines(trained: Project) -> None:
     trained.write(serve=HEAD + 'say("loading")\nsys.stdout.write("no weights")\nsys.exit(4)')
 
@@ -211,6 +219,7 @@ def test_a_detached_server_that_dies_says_so_in_the_foreground(trained: Project)
     )
 
 
+@pytest.mark.contract("2.3-d")
 def test_a_server_that_never_answers_is_given_up(trained: Project) -> None:
     trained.write(serve=HEAD + 'say("thinking")\nwait_for_ever()\n')
 
@@ -225,6 +234,7 @@ def test_a_server_that_never_answers_is_given_up(trained: Project) -> None:
     assert outcome(trained.server())["status"] == "Failed"
 
 
+@pytest.mark.contract("2.3-c")
 def test_a_server_that_accepts_and_says_nothing_is_given_up(trained: Project) -> None:
     trained.write(
         serve=HEAD
@@ -236,6 +246,7 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up(trained: Project) ->
     failed.failed(6, "did not pass the ping health check within 1 s", "no answer within 2 s")
 
 
+@pytest.mark.contract("2.3-b")
 def test_a_server_whose_ping_is_an_error_shows_that_error(trained: Project) -> None:
     trained.write(
         serve=SERVER
@@ -253,6 +264,7 @@ serve(Sick)
     failed.failed(6, "GET /ping: HTTP 500 no model loaded", "  | listening")
 
 
+@pytest.mark.contract("2.3-a")
 @pytest.mark.usefixtures("contained")
 def test_a_server_on_its_own_loopback_is_not_reached(trained: Project) -> None:
     trained.write(serve=SERVER + 'serve(address="127.0.0.1")\n')
@@ -262,6 +274,7 @@ def test_a_server_on_its_own_loopback_is_not_reached(trained: Project) -> None:
     failed.failed(6, "did not pass the ping health check", "serve must listen on 0.0.0.0:8080")
 
 
+@pytest.mark.contract("2.6-f")
 def test_a_server_that_dies_in_service_ends_the_command(trained: Project) -> None:
     trained.write(
         serve=SERVER

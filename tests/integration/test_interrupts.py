@@ -99,6 +99,7 @@ def test_ctrl_c_ends_a_job_that_is_starting(project: Project) -> None:
     assert outcome(project.job("early"))["status"] == "Stopped"
 
 
+@pytest.mark.contract("1.1-k", "1.10-b", "1.10-c", "1.10-e")
 @pytest.mark.parametrize(
     ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
@@ -134,6 +135,7 @@ def test_a_second_ctrl_c_kills_a_job_that_ignores_the_first(project: Project) ->
     assert model(job) == {"checkpoint": b"1"}
 
 
+@pytest.mark.contract("1.10-c", "1.10-e")
 def test_a_job_that_is_stopped_by_its_name_keeps_its_model(project: Project) -> None:
     project.write(train=TRAIN_UNTIL_STOPPED)
 
@@ -231,6 +233,7 @@ def started_log(project: Project) -> str:
     return path.read_text() if path.exists() else ""
 
 
+@pytest.mark.contract("2.1-f", "2.13-b")
 @pytest.mark.parametrize(
     ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )

@@ -68,6 +68,7 @@ def loop(project: Project) -> Project:
     return project.write(train=LEARNS, serve=ANSWERS, config=config)
 
 
+@pytest.mark.contract("1.2-e", "1.2-f", "1.8-a", "1.9-a", "1.11-e", "1.11-f")
 def test_a_job_leaves_its_model_output_log_metrics_and_outcome(loop: Project) -> None:
     done = loop.devkit("train", "--name", "first", "--hyperparameter", "eta=0.1").succeeded()
 
@@ -216,6 +217,7 @@ def test_two_runs_at_the_same_time_both_succeed(loop: Project) -> None:
     assert len(list((loop.store / "jobs").iterdir())) == 2
 
 
+@pytest.mark.contract("1.11-a")
 def test_every_line_written_right_before_the_end_is_kept(project: Project) -> None:
     project.write(
         train=HEAD + 'sys.stdout.write("".join(f"line {n}\\n" for n in range(5000)) + "the end")'
@@ -227,6 +229,7 @@ def test_every_line_written_right_before_the_end_is_kept(project: Project) -> No
     assert lines == [*(f"line {n}" for n in range(5000)), "the end"]
 
 
+@pytest.mark.contract("1.7-j", "2.12-f")
 @pytest.mark.usefixtures("contained")
 def test_the_image_may_know_nothing_of_devkit(project: Project) -> None:
     project.write(train=PLAIN_TRAIN, serve=PLAIN_SERVE)

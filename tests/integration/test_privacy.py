@@ -85,6 +85,7 @@ def secrets_in(text: str) -> list[str]:
     return [secret for secret in (KEY, SECRET, PROFILE, REGION) if secret in text]
 
 
+@pytest.mark.contract("1.7-e", "2.12-c")
 @pytest.mark.usefixtures("contained")
 def test_train_and_serve_see_no_credentials(signed_in: Project) -> None:
     signed_in.devkit("train").succeeded()

@@ -40,6 +40,7 @@ def pack(stream: io.BytesIO, destination: Path) -> None:
             writer.add(each, name, content)
 
 
+@pytest.mark.contract("1.8-b")
 def test_members_are_relative_and_belong_to_root(tmp_path: Path) -> None:
     stream = tar((member(".", tarfile.DIRTYPE), b""), (member("./a/b.txt"), b"hello"))
     pack(stream, tmp_path / "out" / "model.tar.gz")
@@ -51,6 +52,7 @@ def test_members_are_relative_and_belong_to_root(tmp_path: Path) -> None:
         assert content.read() == b"hello"
 
 
+@pytest.mark.contract("1.8-e")
 def test_an_empty_folder_is_an_empty_archive(tmp_path: Path) -> None:
     pack(tar(), tmp_path / "model.tar.gz")
     archives.extract_model(tmp_path / "model.tar.gz", tmp_path / "model")
@@ -71,6 +73,7 @@ def test_files_and_folders_are_extracted_with_plain_permissions(tmp_path: Path) 
     assert (tmp_path / "model" / "c").stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.contract("2.2-c")
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
@@ -95,6 +98,7 @@ def test_what_sagemaker_refuses_is_refused_whole(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.contract("2.2-d")
 @pytest.mark.parametrize("content", [b"", b"not gzip", b"\x1f\x8b\x08\x00garbage"])
 def test_what_is_no_archive_is_said(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.tar.gz"

@@ -60,6 +60,7 @@ def test_a_local_file_is_mounted_into_the_channel_contract_1_6(tmp_path: Path, d
     assert (delivery.source, delivery.target) == (data / "a", f"{TARGET}/a")
 
 
+@pytest.mark.contract("1.6-a")
 def test_objects_are_fetched_with_their_sub_folders_contract_1_6(tmp_path: Path) -> None:
     content = {f"in/{n % 5}/{n}": bytes([n]) * n for n in range(40)}
     delivery = deliver(plan(S3Uri("bucket", "in/")), tmp_path / "x" / "to", s3=FakeS3(content))
@@ -70,6 +71,7 @@ def test_objects_are_fetched_with_their_sub_folders_contract_1_6(tmp_path: Path)
     assert delivery.source.stat().st_mode & 0o777 == 0o755
 
 
+@pytest.mark.contract("1.6-r")
 def test_a_shard_is_a_copy_of_this_hosts_files_contract_1_6(tmp_path: Path, data: Path) -> None:
     channel = plan(data, distribution=Distribution.SHARDED)
     shares = []
@@ -80,6 +82,7 @@ def test_a_shard_is_a_copy_of_this_hosts_files_contract_1_6(tmp_path: Path, data
     assert shares == [{"a": b"a", "e": b"e"}, {"b/c": b"b/c"}, {"b/d": b"b/d"}]
 
 
+@pytest.mark.contract("1.6-r")
 def test_a_host_without_objects_gets_an_empty_folder_contract_1_6(
     tmp_path: Path, data: Path
 ) -> None:
@@ -119,6 +122,7 @@ def test_fast_file_from_s3_says_that_it_was_fetched_contract_1_6(tmp_path: Path)
     assert "its 2 objects were fetched before the start" in delivery.note
 
 
+@pytest.mark.contract("1.6-d")
 @pytest.mark.parametrize("prefix", ["train", "train-01"])
 def test_fast_file_refuses_a_part_of_a_folders_name_contract_1_6(
     tmp_path: Path, prefix: str
@@ -128,6 +132,7 @@ def test_fast_file_refuses_a_part_of_a_folders_name_contract_1_6(
         deliver(channel, tmp_path / "to", s3=FakeS3({"train-01/data.csv": b"1"}))
 
 
+@pytest.mark.contract("1.6-d")
 def test_fast_file_takes_a_whole_folder_the_bucket_and_file_names_contract_1_6(
     tmp_path: Path,
 ) -> None:

@@ -82,6 +82,7 @@ ALL = b"<a><b><sub/c><z>"
 # --- epochs ----------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("1.6-e")
 def test_each_epoch_is_all_objects_through_a_pipe_of_its_own_contract_1_6(
     pipes: Path, data: Path
 ) -> None:
@@ -91,6 +92,7 @@ def test_each_epoch_is_all_objects_through_a_pipe_of_its_own_contract_1_6(
     assert list(pipes.iterdir()) == []
 
 
+@pytest.mark.contract("1.6-g")
 def test_the_next_pipe_is_there_once_an_epoch_has_begun_contract_1_6(
     pipes: Path, data: Path
 ) -> None:
@@ -103,6 +105,7 @@ def test_the_next_pipe_is_there_once_an_epoch_has_begun_contract_1_6(
             assert not (pipes / "training_0").exists()
 
 
+@pytest.mark.contract("1.6-f")
 def test_a_reader_may_close_an_epoch_early_contract_1_6(pipes: Path, tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(b"0123456789" * MIB)
     with feeder(pipes, plan(tmp_path / "big")) as feeding:
@@ -125,6 +128,7 @@ def test_a_reader_that_dies_mid_read_leaves_the_next_epoch_whole(
         assert len(read(pipes / "training_1")) == 4 * MIB
 
 
+@pytest.mark.contract("1.6-h")
 def test_channels_are_read_in_any_order_contract_1_6(pipes: Path, tmp_path: Path) -> None:
     for name in ("train", "test"):
         (tmp_path / name).write_bytes(name.encode() * MIB)
@@ -209,6 +213,7 @@ def test_stopping_twice_and_without_a_start_is_harmless(pipes: Path, data: Path)
 # --- what the stream is made of --------------------------------------------------------------
 
 
+@pytest.mark.contract("1.6-w")
 def test_gzip_is_undone_on_the_way_contract_1_6(pipes: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
@@ -239,6 +244,7 @@ def test_what_is_not_gzip_is_a_clear_error_contract_1_6(
     assert list(pipes.iterdir()) == []
 
 
+@pytest.mark.contract("1.6-y")
 def test_each_object_is_one_record_contract_1_6(pipes: Path, tmp_path: Path) -> None:
     magic = (0xCED7230A).to_bytes(4, "little")
     contents = [b"", b"x", magic + b"abcd" + magic, b"y" * (2 * MIB + 1)]
@@ -267,6 +273,7 @@ def test_gunzipped_objects_and_objects_of_s3_are_records_too_contract_1_6(pipes:
             assert list(recordio.read_records(pipe)) == expected
 
 
+@pytest.mark.contract("1.6-n", "1.6-o", "1.6-u")
 def test_lines_of_an_augmented_manifest_are_records_in_turn_contract_1_6(
     pipes: Path, tmp_path: Path
 ) -> None:
@@ -301,6 +308,7 @@ def epochs_of(pipes: Path, channel: ChannelPlan, host: Host | None = None) -> Se
         return [read(pipes / f"training_{epoch}") for epoch in range(3)]
 
 
+@pytest.mark.contract("1.6-u")
 def test_every_epoch_is_shuffled_anew_and_reproducibly_contract_1_6(
     pipes: Path, tmp_path: Path
 ) -> None:
@@ -315,6 +323,7 @@ def test_every_epoch_is_shuffled_anew_and_reproducibly_contract_1_6(
     assert first != epochs_of(pipes, plan(folder, shuffle_seed=6))
 
 
+@pytest.mark.contract("1.6-r")
 @pytest.mark.parametrize("hosts", range(1, 8))
 def test_the_hosts_pipes_together_carry_every_object_once_contract_1_6(
     pipes: Path, tmp_path: Path, hosts: int

@@ -27,6 +27,7 @@ def plan(**settings: Any) -> ChannelPlan:
     return ChannelPlan(**{"name": "training", "location": URI, **settings})
 
 
+@pytest.mark.contract("1.6-d", "1.6-k", "1.6-n", "1.6-w", "1.6-y", "1.6-z")
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
@@ -77,6 +78,7 @@ def test_all_problems_are_named_at_once() -> None:
     assert refused.value.message.count("\n  - ") == 4
 
 
+@pytest.mark.contract("1.4-a", "1.4-b", "1.4-c", "1.4-d", "1.4-e")
 def test_the_container_is_told_what_contract_1_4_lists() -> None:
     assert inputdataconfig_entry(plan()) == {
         "TrainingInputMode": "File",
@@ -101,6 +103,7 @@ def test_the_container_is_told_what_contract_1_4_lists() -> None:
     }
 
 
+@pytest.mark.contract("1.4-e")
 def test_fast_file_is_written_as_file_contract_1_4() -> None:
     assert (
         inputdataconfig_entry(plan(input_mode=InputMode.FAST_FILE))["TrainingInputMode"] == "File"

@@ -75,6 +75,7 @@ def s3() -> FakeS3:
     return FakeS3({name: b"" if name.endswith("/") else name.encode() for name in names})
 
 
+@pytest.mark.contract("1.6-l")
 def test_a_prefix_matches_every_key_that_starts_with_it_contract_1_6(s3: FakeS3) -> None:
     found = keys(S3Source(s3, "bucket", "data"))
     assert found == ["data", "data/a.csv", "data/b", "data/sub/c", "data/ä", "data2/x"]
@@ -85,6 +86,7 @@ def test_an_empty_prefix_is_the_whole_bucket_contract_1_6(s3: FakeS3) -> None:
     assert len(keys(S3Source(s3, "bucket", ""))) == 7
 
 
+@pytest.mark.contract("1.6-p")
 @pytest.mark.parametrize(
     ("prefix", "key", "path"),
     [
@@ -139,6 +141,7 @@ def test_a_connection_that_breaks_off_is_an_error_and_not_a_short_file() -> None
         stream.read()
 
 
+@pytest.mark.contract("1.13-b")
 @pytest.mark.parametrize(
     ("text", "uri"),
     [
@@ -156,6 +159,7 @@ def test_s3_uris_are_taken_apart_contract_1_13(text: str, uri: S3Uri) -> None:
     assert parse_s3_uri(text) == uri
 
 
+@pytest.mark.contract("1.13-b")
 @pytest.mark.parametrize(
     "text",
     [

@@ -60,6 +60,7 @@ def paths(items: Sequence[Item]) -> list[str]:
 # --- prefixes --------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("1.6-l")
 def test_a_prefix_selects_its_objects_in_order_contract_1_6(tmp_path: Path) -> None:
     for name in ("b", "a.txt"):
         (tmp_path / name).write_text(name)
@@ -68,6 +69,7 @@ def test_a_prefix_selects_its_objects_in_order_contract_1_6(tmp_path: Path) -> N
     assert content(select(plan(S3Uri("bucket", "data")), s3)) == [[b"1"], [b"2"], [b"3"]]
 
 
+@pytest.mark.contract("1.9-j")
 def test_no_objects_is_an_error_in_the_services_words_contract_5(tmp_path: Path) -> None:
     message = 'No S3 objects found under S3 URL "s3://bucket/none"'
     with pytest.raises(ConfigError, match=message):
@@ -87,6 +89,7 @@ def test_an_object_too_big_for_a_record_is_refused_before_anything_starts(tmp_pa
 # --- manifests -------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("1.6-m", "1.6-q")
 def test_a_manifest_lists_suffixes_of_one_prefix_contract_1_6() -> None:
     listed = json.dumps([{"prefix": "s3://bucket/some/pre"}, "fix/b", "a"]).encode()
     s3 = FakeS3({"m.json": listed, "some/prea": b"A", "some/prefix/b": b"B"})
@@ -161,6 +164,7 @@ def test_many_problems_of_a_manifest_are_counted(tmp_path: Path) -> None:
 # --- augmented manifests ---------------------------------------------------------------------
 
 
+@pytest.mark.contract("1.6-n", "1.6-o")
 def test_an_augmented_manifest_gives_the_named_attributes_in_order_contract_1_6() -> None:
     lines = (
         b'{"image-ref": "s3://bucket/1.jpg", "is-a-cat": 1, "ignored": [1, 2]}\n'
@@ -173,6 +177,7 @@ def test_an_augmented_manifest_gives_the_named_attributes_in_order_contract_1_6(
     assert content(select(turned, s3)) == [[b"1", b"one"], [b"0", b"two"]]
 
 
+@pytest.mark.contract("1.6-o")
 def test_any_json_value_is_streamed_in_its_string_form_contract_1_6(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_text('{"a": "tëxt", "b": [1, {"k": null}], "c": true, "d": 0.5}\n', "utf-8")
@@ -213,6 +218,7 @@ def test_what_is_wrong_with_a_line_is_said_contract_1_6(
 # --- hosts and epochs ------------------------------------------------------------------------
 
 
+@pytest.mark.contract("1.6-r")
 @pytest.mark.parametrize("hosts", range(1, 8))
 @pytest.mark.parametrize("seed", [None, 0, 42])
 @pytest.mark.parametrize("count", [1, 5, 20])
@@ -228,14 +234,17 @@ def test_the_shards_of_all_hosts_are_every_object_once_contract_1_6(
     assert max(sizes) - min(sizes) <= 1
 
 
+@pytest.mark.contract("1.6-r")
 def test_with_more_hosts_than_objects_some_get_none_contract_1_6() -> None:
     assert list(indices(2, SHARDED, None, Host(index=2, count=3), 0)) == []
 
 
+@pytest.mark.contract("1.6-s")
 def test_each_host_gets_everything_where_it_is_replicated_contract_1_6() -> None:
     assert list(indices(4, REPLICATED, None, Host(index=1, count=2), 0)) == [0, 1, 2, 3]
 
 
+@pytest.mark.contract("1.6-u")
 def test_shuffling_is_determined_by_seed_and_epoch_contract_1_6() -> None:
     def order(seed: int, epoch: int) -> list[int]:
         return list(indices(50, REPLICATED, seed, Host(), epoch))
@@ -245,6 +254,7 @@ def test_shuffling_is_determined_by_seed_and_epoch_contract_1_6() -> None:
     assert len({tuple(order(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
 
 
+@pytest.mark.contract("1.6-v")
 def test_shuffled_shards_move_between_hosts_contract_1_6() -> None:
     def share(epoch: int) -> frozenset[int]:
         return frozenset(indices(30, SHARDED, 9, Host(index=0, count=3), epoch))

@@ -33,6 +33,7 @@ from tests.unit.test_front_support import (
 )
 
 
+@pytest.mark.contract("2.3-h", "2.4-f")
 def test_an_answer_passes_unchanged_on_both_paths() -> None:  # contract 2.3, 2.4
     seen: list[tuple[str, bytes]] = []
 
@@ -86,6 +87,7 @@ def test_what_is_no_operation_is_not_found() -> None:
             assert members["Message"].startswith(f"{method} {path} is no operation")
 
 
+@pytest.mark.contract("2.6-h")
 def test_an_unknown_endpoint_is_a_validation_error() -> None:  # contract 2.6
     with fronted(None) as (_, address):
         got = ask(address, path="/endpoints/other/invocations")
@@ -208,6 +210,7 @@ def test_a_request_in_flight_stays_where_it_is() -> None:
         assert pending.result().body == b"old"
 
 
+@pytest.mark.contract("2.6-k")
 def test_without_a_container_the_service_is_unavailable() -> None:  # contract 2.6
     with container() as backend, fronted(backend) as (front, address):
         front.switch(None)

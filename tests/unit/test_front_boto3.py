@@ -39,6 +39,7 @@ def client(post: Answering, profile: str = "realtime") -> Iterator[Any]:
             made.close()
 
 
+@pytest.mark.contract("2.4-b", "2.4-c", "2.5-a", "2.5-c")
 def test_an_endpoint_is_invoked() -> None:  # contract 2.4, 2.5
     seen: dict[str, str] = {}
 
@@ -75,6 +76,7 @@ def test_an_endpoint_is_invoked() -> None:  # contract 2.4, 2.5
     assert "Authorization" not in seen
 
 
+@pytest.mark.contract("2.6-a", "2.6-b")
 def test_a_containers_error_is_its_model_error() -> None:  # contract 2.6
     with (
         client(lambda request: request.answer(b"why", 503)) as made,
@@ -92,6 +94,7 @@ def test_a_containers_error_is_its_model_error() -> None:  # contract 2.6
     )
 
 
+@pytest.mark.contract("2.6-h")
 def test_an_unknown_endpoint_is_its_validation_error() -> None:  # contract 2.6
     with (
         client(echo) as made,
@@ -100,6 +103,7 @@ def test_an_unknown_endpoint_is_its_validation_error() -> None:  # contract 2.6
         made.invoke_endpoint(EndpointName="x", Body=b"x")
 
 
+@pytest.mark.contract("2.3-m", "2.3-n")
 def test_a_request_that_is_too_large_is_an_error_by_its_status() -> None:  # contract 2.3
     with client(echo) as made, pytest.raises(made.exceptions.ClientError) as error:
         made.invoke_endpoint(EndpointName="demo", Body=b"x" * (25 * 1024 * 1024 + 1))
@@ -117,6 +121,7 @@ def test_a_serverless_request_that_is_too_large_is_a_validation_error() -> None:
         made.invoke_endpoint(EndpointName="demo", Body=b"x" * (4 * 1024 * 1024 + 1))
 
 
+@pytest.mark.contract("2.7-a", "2.7-b", "2.7-d")
 def test_a_response_is_streamed() -> None:  # contract 2.7
     def breaks(request: Request) -> None:
         request.begin_chunks({"Content-Type": "text/plain"})

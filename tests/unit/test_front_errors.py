@@ -41,6 +41,7 @@ def is_broken(got: Got) -> bool:
     )
 
 
+@pytest.mark.contract("2.6-a", "2.6-b", "2.6-c")
 @pytest.mark.parametrize(
     ("status", "who", "code"),
     [
@@ -73,6 +74,7 @@ def test_a_containers_error_is_a_model_error(status: int, who: str, code: str) -
     assert "X-Mine" not in got.headers
 
 
+@pytest.mark.contract("2.6-d")
 def test_long_messages_are_shortened_and_keep_their_end() -> None:  # contract 2.6
     def fail(request: Request) -> None:
         request.answer(b"x" * 3 * MB, 500)
@@ -84,6 +86,7 @@ def test_long_messages_are_shortened_and_keep_their_end() -> None:  # contract 2
         assert members["Message"].endswith(f'xxx". {SEE}')
 
 
+@pytest.mark.contract("2.3-k", "2.6-e")
 def test_a_late_container_is_a_model_error_and_goes_on(  # contract 2.3, 2.6
 ) -> None:
     answered, finished = threading.Event(), threading.Event()
@@ -109,6 +112,7 @@ def test_a_late_container_is_a_model_error_and_goes_on(  # contract 2.3, 2.6
     )
 
 
+@pytest.mark.contract("2.3-i")
 def test_the_time_counts_from_the_end_of_the_request() -> None:  # contract 2.3
     steps = 12
 
@@ -123,6 +127,7 @@ def test_the_time_counts_from_the_end_of_the_request() -> None:  # contract 2.3
     assert (got.status, got.body) == (200, b"x" * steps)
 
 
+@pytest.mark.contract("2.6-f")
 def test_a_refused_connection_is_a_model_error() -> None:  # contract 2.6
     with container() as backend:
         pass
@@ -134,6 +139,7 @@ def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+@pytest.mark.contract("2.6-f")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -173,6 +179,7 @@ def test_an_error_before_the_whole_request_is_read_is_told() -> None:  # contrac
     assert members["OriginalMessage"] == "too big"
 
 
+@pytest.mark.contract("2.3-j")
 def test_a_container_that_accepts_too_late_is_a_model_error() -> None:  # contract 2.3
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         name = full.getsockname()
@@ -193,6 +200,7 @@ def too_large(limits: Limits, body: bytes, *, chunked: bool) -> Got:
         return ask(address, iter([body]) if chunked else body)
 
 
+@pytest.mark.contract("2.3-n")
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_request_over_the_limit_is_refused(chunked: bool) -> None:  # contract 2.3, 2.9
     limits = replace(PROFILES["realtime"], request_bytes=MB)
@@ -235,6 +243,7 @@ def test_a_serverless_response_over_the_limit_is_a_model_error(chunked: bool) ->
     assert members["OriginalMessage"] == "The response of container primary exceeds 1048576 bytes."
 
 
+@pytest.mark.contract("2.3-d", "2.3-i", "2.3-m", "2.7-c")
 def test_the_profiles_are_the_contracts() -> None:  # contract 2.3, 2.7, 2.8, 2.9
     assert {
         name: (each.request_bytes, each.response_bytes, each.invocation_s, each.startup_s)

@@ -60,6 +60,7 @@ def words(request: Request) -> None:
     request.chunk(b"")
 
 
+@pytest.mark.contract("2.7-a", "2.7-d")
 def test_every_part_is_an_event() -> None:
     with container(words) as backend, fronted(backend) as (_, address):
         got = ask(address, b"two", path=PATH, headers={"X-Amzn-SageMaker-Accept": "text/plain"})
@@ -79,6 +80,7 @@ def test_an_error_before_the_first_part_is_a_model_error() -> None:
     assert (status, code, members["OriginalMessage"]) == (424, "ModelError", "no")
 
 
+@pytest.mark.contract("2.7-b")
 def test_a_broken_stream_ends_with_an_error() -> None:
     def breaks(request: Request) -> None:
         request.begin_chunks()
@@ -92,6 +94,7 @@ def test_a_broken_stream_ends_with_an_error() -> None:
     assert last[1]["ErrorCode"] == "StreamBroken"
 
 
+@pytest.mark.contract("2.7-c")
 def test_a_stream_that_takes_too_long_ends_with_an_error() -> None:
     ended = threading.Event()
 
@@ -115,6 +118,7 @@ def test_a_stream_that_takes_too_long_ends_with_an_error() -> None:
     )
 
 
+@pytest.mark.contract("2.7-e")
 def test_the_first_part_must_come_as_soon_as_an_answer() -> None:  # contract 2.3
     ended = threading.Event()
 

@@ -16,6 +16,7 @@ def passed(**sent: str) -> dict[str, str]:
     return headers.for_container({k.replace("_", "-"): v for k, v in sent.items()}, ENDPOINT)
 
 
+@pytest.mark.contract("2.4-b", "2.4-c")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -32,6 +33,7 @@ def test_these_reach_the_container(name: str, value: str) -> None:  # contract 2
     assert headers.for_container({name.lower(): value}, ENDPOINT) == {name: value}
 
 
+@pytest.mark.contract("2.4-a", "2.4-c")
 @pytest.mark.parametrize(
     "name",
     [
@@ -51,11 +53,13 @@ def test_these_do_not(name: str) -> None:  # contract 2.4
     assert headers.for_container({name.lower(): "x"}, ENDPOINT) == {}
 
 
+@pytest.mark.contract("2.4-d")
 def test_the_streaming_clients_accept_is_the_containers_accept() -> None:  # contract 2.4
     sent = {f"{AWS}Accept".lower(): "text/csv", "accept": "*/*"}
     assert headers.for_container(sent, ENDPOINT) == {"Accept": "text/csv"}
 
 
+@pytest.mark.contract("2.4-e", "2.6-g")
 @pytest.mark.parametrize(
     ("name", "value", "member"),
     [
@@ -85,16 +89,19 @@ def test_all_that_is_wrong_is_said() -> None:
         passed(accept="é", content_type="é")
 
 
+@pytest.mark.contract("2.6-i")
 def test_an_unknown_variant_is_a_validation_error() -> None:  # contract 2.4, 2.6
     with pytest.raises(Refused, match=r"Variant green of endpoint demo not found\."):
         headers.for_container({f"{AWS}Target-Variant".lower(): "green"}, ENDPOINT)
 
 
+@pytest.mark.contract("2.6-j")
 def test_a_superfluous_container_is_a_validation_error() -> None:  # contract 2.6
     with pytest.raises(Refused, match="TargetContainerHostname first is not allowed"):
         headers.for_container({f"{AWS}Target-Container-Hostname".lower(): "first"}, ENDPOINT)
 
 
+@pytest.mark.contract("2.5-a", "2.5-b", "2.5-c", "2.5-d")
 def test_the_client_is_told_what_the_contract_names() -> None:  # contract 2.5
     opened = "abc-1; Expires=2030-01-02T03:04:05Z"
     answer = {
@@ -116,11 +123,13 @@ def test_the_client_is_told_what_the_contract_names() -> None:  # contract 2.5
     }
 
 
+@pytest.mark.contract("2.5-c")
 def test_a_session_without_an_end_is_not_announced() -> None:  # contract 2.5
     answer = headers.for_client({f"{AWS}Session-Id": "abc"}, ENDPOINT, "id")
     assert not [name for name in answer if "Session" in name]
 
 
+@pytest.mark.contract("2.4-a", "2.5-b")
 def test_the_container_sees_these_on_the_wire_and_no_others() -> None:  # contract 2.4
     seen: list[dict[str, str]] = []
 

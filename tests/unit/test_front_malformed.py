@@ -73,6 +73,7 @@ def test_a_malformed_chunk_that_comes_later_is_refused() -> None:
         assert b"HTTP/1.1 400 Bad Request" in received(raw)
 
 
+@pytest.mark.contract("2.6-g")
 @pytest.mark.parametrize(
     "framing",
     [b"Content-Length: 10\r\n\r\n12345", b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"],
@@ -132,6 +133,7 @@ def test_what_a_client_expects_it_is_told() -> None:
         assert raw.recv(1024).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
+@pytest.mark.contract("2.3-n")
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent() -> None:  # contract 2.3
     head = POST + b"Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"
     with (

@@ -85,6 +85,7 @@ class measured:  # noqa: N801 - read as a with statement
         return self.bytes if not tracemalloc.is_tracing() else tracemalloc.get_traced_memory()[1]
 
 
+@pytest.mark.contract("2.7-a")
 @pytest.mark.parametrize("path", ["/invocations", "/endpoints/demo/invocations-response-stream"])
 def test_a_chunk_is_with_the_client_before_the_container_has_finished(path: str) -> None:  # 2.7
     go_on = threading.Event()
@@ -153,6 +154,7 @@ def test_what_is_cut_off_does_not_look_complete(with_length: bool) -> None:
         assert ask(address, method="GET", path="/ping").status == 200
 
 
+@pytest.mark.contract("2.3-i", "2.3-k")
 def test_an_answer_that_is_not_finished_in_time_is_cut_off() -> None:  # contract 2.3
     cut, finished = threading.Event(), threading.Event()
 
@@ -173,6 +175,7 @@ def test_an_answer_that_is_not_finished_in_time_is_cut_off() -> None:  # contrac
         assert finished.wait(PATIENCE_S)
 
 
+@pytest.mark.contract("2.3-l")
 def test_a_client_that_goes_away_does_not_interrupt_the_container() -> None:  # contract 2.3
     gone, finished = threading.Event(), threading.Event()
 

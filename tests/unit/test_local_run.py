@@ -78,6 +78,7 @@ def test_a_program_finds_its_configuration_and_leaves_a_model(store: Store, tmp_
     assert store.abandoned() == []
 
 
+@pytest.mark.contract("1.11-e", "1.11-f")
 def test_every_line_is_kept_and_searched_for_metrics(store: Store) -> None:
     def program(inside: Inside) -> int:
         for number in range(1000):
@@ -92,6 +93,7 @@ def test_every_line_is_kept_and_searched_for_metrics(store: Store) -> None:
     assert len((result.run.metrics / "algo-1.jsonl").read_text().splitlines()) == 1000
 
 
+@pytest.mark.contract("1.8-i", "1.9-d")
 def test_a_failed_job_tells_the_failure_file_and_its_last_lines(store: Store) -> None:
     def program(inside: Inside) -> int:
         inside.path("/opt/ml/output/failure").write_text("no such column: petal")
@@ -111,6 +113,7 @@ def test_a_failed_job_tells_the_failure_file_and_its_last_lines(store: Store) ->
     assert run.failure.read_text() == "no such column: petal"
 
 
+@pytest.mark.contract("1.10-o")
 def test_the_phases_of_a_job_follow_each_other(store: Store) -> None:
     """Contract 1.10."""
     result = train(lambda _: 0, store)
@@ -132,6 +135,7 @@ def test_an_entrypoint_is_started_without_the_argument_train(store: Store) -> No
     assert (spec.entrypoint, spec.command) == (("/bin/sh", "-c"), ("exit",))
 
 
+@pytest.mark.contract("1.10-e", "1.10-g")
 def test_max_run_stops_the_job_and_keeps_its_model(store: Store) -> None:
     def program(inside: Inside) -> int:
         inside.stopped.wait()
@@ -145,6 +149,7 @@ def test_max_run_stops_the_job_and_keeps_its_model(store: Store) -> None:
     assert result.model is not None
 
 
+@pytest.mark.contract("1.10-a", "1.10-c", "1.10-e")
 @pytest.mark.parametrize(
     ("interrupt", "grace_s"), [(KeyboardInterrupt(), 10.0), (Terminated(15), 120.0)]
 )
@@ -232,6 +237,7 @@ def test_a_full_disk_leaves_the_job_to_the_next_command(
     assert engine.containers[0].removed
 
 
+@pytest.mark.contract("1.13-c")
 def test_all_problems_of_a_job_are_named_before_anything_starts() -> None:
     with pytest.raises(ConfigError) as error:
         TrainingJob(
@@ -499,6 +505,7 @@ def serve_spec(**fields: object) -> ServeSpec:
     return ServeSpec(**{"name": "s", "image": IMAGE, "model": None} | fields)  # type: ignore[arg-type]
 
 
+@pytest.mark.contract("2.1-f")
 def test_a_server_answers_until_the_block_ends(store: Store, address: Address) -> None:
     engine = FakeEngine(until_stopped, address)
     with local_run.serve(serve_spec(), engine=engine, store=store, observer=Notes()) as server:
@@ -514,6 +521,7 @@ def test_a_server_answers_until_the_block_ends(store: Store, address: Address) -
     assert not store.find("s").opt_ml.exists()
 
 
+@pytest.mark.contract("2.3-m", "2.3-n")
 def test_what_sagemaker_refuses_is_refused_before_the_container(
     store: Store, address: Address
 ) -> None:
@@ -526,6 +534,7 @@ def test_what_sagemaker_refuses_is_refused_before_the_container(
         server.invoke(b"x" * (25 * 1024 * 1024 + 1))
 
 
+@pytest.mark.contract("2.2-f")
 def test_a_folder_is_a_model_and_mounted_where_it_is(
     store: Store, address: Address, tmp_path: Path
 ) -> None:
@@ -549,6 +558,7 @@ def test_a_direct_server_is_its_container(store: Store, address: Address) -> Non
             server.invoke("fail", content_type="text/plain")
 
 
+@pytest.mark.contract("2.6-b")
 def test_an_error_of_the_model_has_its_status_and_body(store: Store, address: Address) -> None:
     engine = FakeEngine(until_stopped, address)
     with (
@@ -588,6 +598,7 @@ def test_a_server_that_dies_is_told_with_its_last_lines(store: Store) -> None:
     assert error.value.log_tail == ("no module named flask",)
 
 
+@pytest.mark.contract("2.3-b", "2.3-d")
 def test_a_ping_that_is_never_good_is_told_with_what_it_says(
     store: Store, address: Address
 ) -> None:

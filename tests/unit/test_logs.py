@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+import pytest
+
 from devkit.job import MetricDefinition
 from devkit.logs import LogRecord, follow, tail
 from devkit.metrics import MetricScanner
@@ -46,6 +48,7 @@ def test_following_ends_with_the_run_and_misses_nothing(store: Store) -> None:
     assert lines == ["first", "more", "more"]
 
 
+@pytest.mark.contract("1.11-e")
 def test_every_match_in_a_line_is_a_sample() -> None:
     scanner = MetricScanner([MetricDefinition(name="a", regex=r"a=([^;]*);")])
     samples = list(scanner.scan("a=1; a=2; a=x; a=inf;", NOW))

@@ -45,6 +45,7 @@ def response(status: str, body: bytes = b"", headers: str = "") -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
 
 
+@pytest.mark.contract("2.3-b", "2.3-c")
 def test_only_200_in_time_is_a_good_ping() -> None:
     with answering(response("200 OK")) as address:
         assert ping(address) is None
