@@ -218,11 +218,11 @@ STATEMENTS = (
         "Where the request names one of the platform's variables, the platform's value counts.",
     ),
     _said("1.7-j", "The platform sets no SM_ and no SAGEMAKER_ variable."),
-    _open(
+    _said(
         "1.7-k",
         "AWS's training toolkit makes its SM_ variables of what it finds, as it documents them.",
-        "not yet",
     ),
+    _open("1.7-l", "So it does on each of several hosts.", _INSTANCES),
     # --- 1.8: outputs -------------------------------------------------------------------------
     _said("1.8-a", "The archives are <job>/output/model.tar.gz and <job>/output/output.tar.gz."),
     _said("1.8-b", "Members of model.tar.gz are relative to /opt/ml/model."),
@@ -248,11 +248,10 @@ STATEMENTS = (
     _said("1.9-d", "With one it is `AlgorithmError: <text>, exit code: <n>`."),
     _said("1.9-e", "The whole reason has at most 1024 characters."),
     _decided("1.9-f", "A program killed by SIGKILL has exit code 137 and no reason of its own."),
-    _open(
+    _said(
         "1.9-g",
         "AWS's training toolkit writes `ExecuteUserScriptError` and the command into the failure "
         "file.",
-        "not yet",
     ),
     _open("1.9-h", "RetryStrategy retries after InternalServerError.", _OF_AWS),
     _open("1.9-i", "CapacityError says that there are no instances.", _OF_AWS),
