@@ -330,7 +330,7 @@ class Project:
             model=model,
             environment=serve.environment,
             host_port=host_port,
-            startup_timeout_s=min(serve.startup_timeout_s, *_startup_windows(serve.profile)),
+            startup_timeout_s=min([serve.startup_timeout_s, *_startup_windows(serve.profile)]),
             profile=None if serve.profile == "direct" else serve.profile,
             limits=serve.limits,
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 
 import docker
 import pytest
 
 from tests.integration.kit import (
+    DEADLINE_S,
     HEAD,
     SERVE,
     SERVER,
@@ -140,6 +142,17 @@ def test_answers_come_as_they_are(loop: Project) -> None:
     assert text == {"answer": "1,2", "content_type": "text/csv"}
     binary = loop.devkit("invoke", "--accept", "application/octet-stream", "--json").succeeded()
     assert binary.document["answer_base64"] == "AP8K"
+
+    loop.devkit("stop", "--all").succeeded()
+
+
+def test_a_direct_server_has_nobody_before_it(loop: Project) -> None:
+    loop.devkit("train").succeeded()
+    url = loop.devkit("serve", "--detach", "--direct").succeeded().out.strip()
+
+    with urllib.request.urlopen(f"{url}/invocations", data=b"7", timeout=DEADLINE_S) as answer:
+        assert json.loads(answer.read())["got"] == "7"
+        assert "x-amzn-RequestId" not in answer.headers
 
     loop.devkit("stop", "--all").succeeded()
 
