@@ -7,11 +7,15 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from devkit.engines.base import Address
+from devkit.front.limits import PROFILES
+from devkit.front.server import Front
 from tests.integration.kit import (
     DEADLINE_S,
     HEAD,
@@ -20,6 +24,7 @@ from tests.integration.kit import (
     SERVER,
     TRAIN,
     Project,
+    eventually,
     log,
 )
 
@@ -105,7 +110,7 @@ serve(Fails)
 )
 """A server that answers with the status it is asked for."""
 
-STREAMS = (
+WAITS = (
     SERVER
     + """
 import threading
@@ -113,13 +118,30 @@ from http.server import ThreadingHTTPServer as HTTPServer
 
 go_on = threading.Event()
 
-class Streams(Handler):
+class Waits(Handler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
         if self.rfile.read(int(self.headers["Content-Length"])) == b"go on":
             go_on.set()
-            return self.answer(b"", "text/plain")
+            self.answer(b"", "text/plain")
+        else:
+            say("computing")
+            go_on.wait()
+            say("finished")
+            self.answer(b"", "text/plain")
+
+"""
+)
+"""A server whose answer waits until it is asked once more."""
+
+STREAMS = (
+    WAITS
+    + """
+class Streams(Waits):
+    def do_POST(self):
+        if self.headers["Accept"] != "text/plain":
+            return super().do_POST()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Transfer-Encoding", "chunked")
@@ -131,7 +153,20 @@ class Streams(Handler):
 serve(Streams)
 """
 )
-"""A server whose answer ends only when it is asked once more."""
+"""Such a server, whose answer begins at once."""
+
+PATHS = (
+    SERVER
+    + """
+class Paths(Handler):
+    def do_POST(self):
+        say(self.path)
+        super().do_POST()
+
+serve(Paths)
+"""
+)
+"""An echo that says what its clients ask for."""
 
 
 @contextmanager
@@ -141,25 +176,48 @@ def serving(project: Project, serve: str) -> Iterator[str]:
     project.devkit("stop", "web").succeeded()
 
 
-def start(project: Project, model: str = MODEL[1]) -> str:
-    served = project.devkit("serve", "--model", model, "--name", "web", "--detach")
+def start(project: Project, *flags: str, model: str = MODEL[1]) -> str:
+    served = project.devkit("serve", "--model", model, "--name", "web", "--detach", *flags)
     return served.succeeded().out.strip()
 
 
 @contextmanager
+def impatient(url: str) -> Iterator[str]:
+    """The front before a container, with less patience than 60 s; gives its address."""
+    host, _, port = urlsplit(url).netloc.partition(":")
+    front = Front(name="web", limits=replace(PROFILES["realtime"], invocation_s=0.3))
+    address = front.start(Address(host, int(port)))
+    try:
+        yield address.url
+    finally:
+        front.stop(DEADLINE_S)
+
+
+@contextmanager
 def asking(
-    url: str, body: bytes, headers: Mapping[str, str] | None = None
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
+    path: str = "/invocations",
 ) -> Iterator[http.client.HTTPResponse]:
     """A request as any client may send it."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=DEADLINE_S)
-    with closing(connection):
-        connection.request("POST", "/invocations", body, dict(headers or {}))
+    with closing(connected(url)) as connection:
+        connection.request("POST", path, body, dict(headers or {}))
         yield connection.getresponse()
+
+
+def connected(url: str) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(urlsplit(url).netloc, timeout=DEADLINE_S)
+
+
+def written(project: Project, line: str) -> None:
+    """Wait until the server has written a line."""
+    eventually(lambda: line in log(project.server("web")), lambda: log(project.server("web")))
 
 
 def found(project: Project, model: str = MODEL[1]) -> Any:
     """What a server finds when it starts."""
-    start(project, model)
+    start(project, model=model)
     project.devkit("stop", "web").succeeded()
     return json.loads(log(project.server("web"))[0])
 
@@ -247,7 +305,7 @@ def test_a_model_may_be_a_folder_and_cannot_be_changed_either(looking: Project) 
     (looking.root / "model").mkdir()
     (looking.root / "model" / "weights").write_text("43")
 
-    finds = found(looking, "./model")
+    finds = found(looking, model="./model")
 
     assert finds["model"] == {"weights": "43"}
     assert finds["new file"] == finds["old file"] == "Read-only file system"
@@ -325,11 +383,74 @@ def test_an_error_of_the_container_is_a_model_error_with_its_text(project: Proje
 
 @pytest.mark.contract("2.7-a")
 def test_a_chunk_is_with_the_client_before_the_server_has_finished(project: Project) -> None:
-    with serving(project, STREAMS) as url, asking(url, b"begin") as response:
+    with (
+        serving(project, STREAMS) as url,
+        asking(url, b"begin", {"Accept": "text/plain"}) as response,
+    ):
         assert response.read1(100) == b"first"
         with asking(url, b"go on") as second:
             assert second.status == 200
         assert response.read() == b"last"
+
+
+@pytest.mark.contract("2.3-i", "2.3-k", "2.6-e")
+def test_a_late_container_is_a_model_error_and_is_not_interrupted(project: Project) -> None:
+    project.with_model().write(serve=WAITS + "serve(Waits)\n")
+    url = start(project, "--direct")
+    with impatient(url) as front:
+        with asking(front, b"slow") as response:
+            members = json.loads(response.read())
+        assert (response.status, members["OriginalStatusCode"]) == (424, 0)
+        assert members["Message"].startswith(
+            'Received server error (0) from primary with message "Your invocation timed out while '
+            "waiting for a response from container primary. Review the latency metrics for each "
+            'container in Amazon CloudWatch, resolve the issue, and try again."'
+        )
+        assert "finished" not in log(project.server("web"))
+        with asking(url, b"go on"):
+            written(project, "finished")
+    project.devkit("stop", "web").succeeded()
+
+
+@pytest.mark.contract("2.3-l")
+def test_a_client_that_goes_away_does_not_interrupt_the_container(project: Project) -> None:
+    with serving(project, WAITS + "serve(Waits)\n") as url:
+        with closing(connected(url)) as connection:
+            connection.request("POST", "/invocations", b"slow")
+            written(project, "computing")
+        with asking(url, b"go on"):
+            written(project, "finished")
+
+
+@pytest.mark.contract("2.3-m", "2.3-n")
+def test_a_request_has_at_most_25_megabytes(project: Project) -> None:
+    most = b"x" * 25 * 1024 * 1024
+    with serving(project, PATHS) as url:
+        with asking(url, most) as response:
+            assert response.read() == most
+        with asking(url, most + b"x", {"Expect": "100-continue"}) as response:
+            assert response.status == 413
+
+    assert log(project.server("web")).count("/invocations") == 1
+
+
+@pytest.mark.contract("2.4-f", "2.6-h", "2.6-i")
+def test_the_runtime_apis_path_is_invocations_to_the_container(project: Project) -> None:
+    with serving(project, PATHS) as url:
+        with asking(url, b"1", path="/endpoints/web/invocations") as response:
+            assert (response.status, response.read()) == (200, b"1")
+        with asking(url, b"1", path="/endpoints/other/invocations") as response:
+            assert json.loads(response.read()) == {
+                "Message": "Endpoint other of account 123456789012 not found."
+            }
+            assert (response.status, response.headers["x-amzn-ErrorType"]) == (
+                400,
+                "ValidationError",
+            )
+        with asking(url, b"1", {f"{AWS}Target-Variant": "green"}) as response:
+            assert response.headers["x-amzn-ErrorType"] == "ValidationError"
+
+    assert [line for line in log(project.server("web")) if "/" in line] == ["/invocations"]
 
 
 # --- its log ---------------------------------------------------------------------------------
