@@ -128,12 +128,12 @@ class Waits(Handler):
         else:
             say("computing")
             go_on.wait()
+            self.answer(b"x" * 10_000_000, "text/plain")
             say("finished")
-            self.answer(b"", "text/plain")
 
 """
 )
-"""A server whose answer waits until it is asked once more."""
+"""A server whose answer waits until it is asked once more; it says when it has sent all of it."""
 
 STREAMS = (
     WAITS
