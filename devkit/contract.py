@@ -24,7 +24,9 @@ MODEL = f"{OPT_ML}/model"
 OUTPUT = f"{OPT_ML}/output"
 CHECKPOINTS = f"{OPT_ML}/checkpoints"  # §1.10: LocalPath where the request names none
 
-# The same places relative to /opt/ml, for whoever writes them on a host.
+# The same places relative to /opt/ml, for whoever writes them on a host. Beside a channel's folder
+# there is no <channel>-manifest (§1.6, undocumented). The members of output.tar.gz are relative to
+# output/data; an empty folder is an empty archive, of the model too (§1.8, both undocumented).
 CONFIG_FOLDER = "input/config"
 DATA_FOLDER = "input/data"
 OUTPUT_DATA_FOLDER = "output/data"
@@ -272,7 +274,10 @@ def _regex_problems(name: str, regex: str) -> list[str]:
 
 
 def hyperparameters_json(values: Mapping[str, str]) -> JsonValue:
-    """``hyperparameters.json``: flat, every value a string, ``{}`` when there are none (§1.3)."""
+    """``hyperparameters.json``: flat, every value a string (§1.3).
+
+    ``{}`` when there are none, as ``inputdataconfig.json`` is (§1.4; both undocumented).
+    """
     return dict(values)
 
 
@@ -297,7 +302,10 @@ def resourceconfig_json(current_host: str, hosts: Sequence[str], instance_type: 
 
 
 def host_names(count: int) -> tuple[str, ...]:
-    """The hosts of a job: ``algo-1`` to ``algo-<count>`` (§1.5)."""
+    """The hosts of a job: ``algo-1`` to ``algo-<count>`` (§1.5).
+
+    The host names of their containers are the same (undocumented: real ones have EC2's).
+    """
     return tuple(f"algo-{number}" for number in range(1, count + 1))
 
 
@@ -312,7 +320,7 @@ def training_job_arn(name: str, *, region: str = LOCAL_REGION, account: str = LO
 def training_environment(name: str, requested: Mapping[str, str]) -> dict[str, str]:
     """What a training container finds in its environment, beyond what its image sets (§1.7).
 
-    The platform's own names win over the request's.
+    The platform's own names win over the request's (undocumented).
     """
     return {
         **requested,
@@ -323,7 +331,10 @@ def training_environment(name: str, requested: Mapping[str, str]) -> dict[str, s
 
 
 def hosting_environment(requested: Mapping[str, str]) -> dict[str, str]:
-    """What a hosting container finds in its environment, beyond what its image sets (§2.12)."""
+    """What a hosting container finds in its environment, beyond what its image sets (§2.12).
+
+    That ``AWS_REGION`` is among it is undocumented.
+    """
     return {**requested, "AWS_REGION": LOCAL_REGION}
 
 
@@ -364,6 +375,8 @@ def failure_reason(exit_code: int, failure: str | None) -> str:
         exit_code: Not 0.
         failure: The text of ``/opt/ml/output/failure``, if the container wrote it. Its first 1024
             characters count, and so do those of the whole.
+
+    Exit code 137, of a program that ran out of memory, has no text of its own (undocumented).
     """
     text = (failure or "")[:FAILURE_REASON_CHARS].rstrip()
     return f"AlgorithmError: {text}, exit code: {exit_code}"[:FAILURE_REASON_CHARS]
