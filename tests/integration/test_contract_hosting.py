@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from devkit.engines.base import Address
-from devkit.front.limits import PROFILES
+from devkit.front.limits import PROFILES, Limits
 from devkit.front.server import Front
 from tests.integration.kit import (
     DEADLINE_S,
@@ -31,6 +31,7 @@ from tests.integration.kit import (
 pytestmark = pytest.mark.usefixtures("contained")
 
 AWS = "X-Amzn-SageMaker-"
+REALTIME = PROFILES["realtime"]
 
 LOOKS_AROUND = (
     SERVER
@@ -155,6 +156,45 @@ serve(Streams)
 )
 """Such a server, whose answer begins at once."""
 
+BREAKS = (
+    SERVER
+    + """
+class Breaks(Handler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        said = b"accepting " + self.headers["Accept"].encode()
+        self.wfile.write(b"%x\\r\\n%s\\r\\n" % (len(said), said))
+        self.close_connection = True
+
+serve(Breaks)
+"""
+)
+"""A server whose answer has no end."""
+
+SESSIONS = (
+    SERVER
+    + """
+class Sessions(Handler):
+    def do_POST(self):
+        self.send_response(200)
+        if self.headers["X-Amzn-SageMaker-Session-Id"] == "NEW_SESSION":
+            opened = "s-1; Expires=2030-01-02T03:04:05Z"
+            self.send_header("X-Amzn-SageMaker-Session-Id", opened)
+        else:
+            self.send_header("X-Amzn-SageMaker-Closed-Session-Id", "s-1")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+serve(Sessions)
+"""
+)
+"""A server that opens a session when it is asked to, and closes any other."""
+
 PATHS = (
     SERVER
     + """
@@ -182,10 +222,10 @@ def start(project: Project, *flags: str, model: str = MODEL[1]) -> str:
 
 
 @contextmanager
-def impatient(url: str) -> Iterator[str]:
-    """The front before a container, with less patience than 60 s; gives its address."""
+def impatient(url: str, limits: Limits) -> Iterator[str]:
+    """The front before a container, with less patience than SageMaker's; gives its address."""
     host, _, port = urlsplit(url).netloc.partition(":")
-    front = Front(name="web", limits=replace(PROFILES["realtime"], invocation_s=0.3))
+    front = Front(name="web", limits=limits)
     address = front.start(Address(host, int(port)))
     try:
         yield address.url
@@ -397,7 +437,7 @@ def test_a_chunk_is_with_the_client_before_the_server_has_finished(project: Proj
 def test_a_late_container_is_a_model_error_and_is_not_interrupted(project: Project) -> None:
     project.with_model().write(serve=WAITS + "serve(Waits)\n")
     url = start(project, "--direct")
-    with impatient(url) as front:
+    with impatient(url, replace(REALTIME, invocation_s=0.3)) as front:
         with asking(front, b"slow") as response:
             members = json.loads(response.read())
         assert (response.status, members["OriginalStatusCode"]) == (424, 0)
@@ -451,6 +491,81 @@ def test_the_runtime_apis_path_is_invocations_to_the_container(project: Project)
             assert response.headers["x-amzn-ErrorType"] == "ValidationError"
 
     assert [line for line in log(project.server("web")) if "/" in line] == ["/invocations"]
+
+
+@pytest.mark.contract("2.4-e", "2.6-g", "2.6-j")
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("Inference-Id", "x" * 65, "'inferenceId' failed to satisfy constraint"),
+        ("Custom-Attributes", "x" * 1025, "'customAttributes' failed to satisfy constraint"),
+        ("Target-Container-Hostname", "first", "TargetContainerHostname first is not allowed"),
+    ],
+)
+def test_what_the_api_refuses_does_not_reach_the_container(
+    project: Project, name: str, value: str, said: str
+) -> None:
+    with serving(project, PATHS) as url, asking(url, b"1", {f"{AWS}{name}": value}) as response:
+        message = json.loads(response.read())["Message"]
+
+    assert (response.status, response.headers["x-amzn-ErrorType"]) == (400, "ValidationError")
+    assert said in message
+    assert log(project.server("web")) == ["listening"]
+
+
+@pytest.mark.contract("2.5-c", "2.5-d")
+def test_a_container_opens_and_closes_sessions(project: Project) -> None:
+    with serving(project, SESSIONS) as url:
+        with asking(url, b"", {f"{AWS}Session-Id": "NEW_SESSION"}) as response:
+            opened = response.headers[f"{AWS}New-Session-Id"]
+        with asking(url, b"", {f"{AWS}Session-Id": "s-1"}) as response:
+            closed = response.headers[f"{AWS}Closed-Session-Id"]
+
+    assert opened == "s-1; Expires=2030-01-02T03:04:05Z"
+    assert closed == "s-1"
+
+
+@pytest.mark.contract("2.6-d")
+def test_a_long_error_is_shortened(project: Project) -> None:
+    long = FAILS.replace('b"no such column"', 'b"x" * 5000')
+    with serving(project, long) as url, asking(url, b"500") as response:
+        members = json.loads(response.read())
+
+    assert members["OriginalMessage"] == "x" * 2048
+    assert len(members["Message"]) == 2048
+
+
+@pytest.mark.contract("2.4-d", "2.7-a", "2.7-b", "2.7-d")
+def test_a_stream_that_breaks_ends_with_an_error(project: Project) -> None:
+    headers = {f"{AWS}Accept": "text/plain"}
+    path = "/endpoints/web/invocations-response-stream"
+    with serving(project, BREAKS) as url, asking(url, b"", headers, path) as response:
+        events = response.read()
+
+    assert response.headers[f"{AWS}Content-Type"] == "text/plain"
+    assert events.count(b"PayloadPart") == 1
+    assert b"accepting text/plain" in events
+    assert events.index(b"PayloadPart") < events.index(b"ModelStreamError")
+    assert b"StreamBroken" in events
+
+
+@pytest.mark.contract("2.7-c")
+def test_a_stream_that_takes_too_long_ends_with_an_error(project: Project) -> None:
+    project.with_model().write(serve=STREAMS)
+    url = start(project, "--direct")
+    headers = {"Accept": "text/plain"}
+    path = "/endpoints/web/invocations-response-stream"
+    with (
+        impatient(url, replace(REALTIME, stream_s=2.0)) as front,
+        asking(front, b"", headers, path) as response,
+    ):
+        events = response.read()
+    with asking(url, b"go on"):
+        pass
+    project.devkit("stop", "web").succeeded()
+
+    assert b"first" in events
+    assert b"ModelInvocationTimeExceeded" in events
 
 
 # --- its log ---------------------------------------------------------------------------------

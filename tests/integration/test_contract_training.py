@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from typing import Any
 
 import pytest
 
+from devkit.channels.recordio import read_records
 from tests.integration.kit import (
     HEAD,
     TRAIN_UNTIL_STOPPED,
@@ -51,6 +53,21 @@ said = {path.name: problem(path) for path in DATA.iterdir()}
 say(json.dumps(said))
 """
 )
+PIPES = (
+    HEAD
+    + """
+import time
+
+def pipe(channel, epoch):
+    path = DATA / f"{channel}_{epoch}"
+    while not path.exists():
+        time.sleep(0.001)
+    return path.open("rb")
+
+"""
+)
+"""The head of a program that opens the pipe of an epoch, which may come late."""
+
 SHARED_MEMORY = HEAD + (
     'shm = os.statvfs("/dev/shm")\nsay(json.dumps(shm.f_blocks * shm.f_frsize))\n'
 )
@@ -264,6 +281,22 @@ def test_the_environment_is_the_platforms_and_the_requests(project: Project) -> 
     assert [name for name in variables if name.startswith(("SM_", "SAGEMAKER_"))] == []
 
 
+@pytest.mark.contract("1.7-i")
+def test_the_platforms_variables_win_over_the_requests(project: Project) -> None:
+    project.write(train=ENVIRONMENT)
+    settings = (project.root / "devkit.toml").read_text()
+    (project.root / "devkit.toml").write_text(
+        settings.replace(
+            "[train.environment]\n",
+            "[train.environment]\nTRAINING_JOB_NAME = 'mine'\nAWS_REGION = 'eu-west-1'\n",
+        )
+    )
+
+    variables = said(project)
+
+    assert (variables["TRAINING_JOB_NAME"], variables["AWS_REGION"]) == ("Job-1", "us-east-1")
+
+
 @pytest.mark.contract("1.5-g")
 def test_the_host_finds_itself_by_its_name(project: Project) -> None:
     project.write(
@@ -317,6 +350,71 @@ def test_shared_memory_has_64_megabytes_by_default(project: Project) -> None:
     project.write(train=SHARED_MEMORY)
 
     assert said(project) == 64 * 1024 * 1024
+
+
+# --- pipes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.contract("1.2-c", "1.6-e", "1.6-f", "1.6-g", "1.6-h")
+def test_pipes_are_read_in_any_order_and_closed_early(project: Project) -> None:
+    for name, content in {"a": "first channel", "b": "second channel"}.items():
+        (project.root / name).mkdir()
+        (project.root / name / "data").write_text(content * 100_000)
+    project.write(
+        train=PIPES
+        + """
+with pipe("b", 0) as b, pipe("a", 0) as a:
+    begun = [a.read(5), b.read(6), a.read(8)]
+whole = pipe("a", 1)
+with whole:
+    size = len(whole.read())
+say(json.dumps([[each.decode() for each in begun], size, (DATA / "b_1").exists()]))
+""",
+        config="[train]\ninput_mode = 'Pipe'\nchannels = { a = 'a', b = 'b' }\n",
+    )
+
+    begun, size, second_epoch = said(project)
+
+    assert begun == ["first", "second", " channel"]
+    assert size == len("first channel") * 100_000
+    assert second_epoch
+
+
+@pytest.mark.contract("1.6-n", "1.6-o", "1.6-u", "1.6-y")
+def test_the_lines_of_an_augmented_manifest_are_records_in_a_new_order_each_time(
+    project: Project,
+) -> None:
+    lines = []
+    for number in range(9):
+        (project.root / f"{number}.jpg").write_text(f"pixels {number}")
+        lines.append({"label": number, "image-ref": f"{number}.jpg", "ignored": "x"})
+    (project.root / "lines").write_text("\n".join(json.dumps(line) for line in lines))
+    project.write(
+        train=PIPES
+        + """
+epochs = []
+for number in range(2):
+    with pipe("training", number) as epoch:
+        epochs.append(epoch.read().hex())
+say(json.dumps(epochs))
+""",
+        config="""
+[train.channels.training]
+source = "lines"
+input_mode = "Pipe"
+data_type = "AugmentedManifestFile"
+attribute_names = ["image-ref", "label"]
+record_wrapper = "RecordIO"
+shuffle_seed = 1
+""",
+    )
+
+    epochs = [list(read_records(io.BytesIO(bytes.fromhex(each)))) for each in said(project)]
+
+    pairs = [list(zip(records[::2], records[1::2], strict=True)) for records in epochs]
+    for epoch in pairs:
+        assert sorted(epoch) == [(b"pixels %d" % n, b"%d" % n) for n in range(9)]
+    assert pairs[0] != pairs[1]
 
 
 # --- what it leaves --------------------------------------------------------------------------
@@ -428,3 +526,30 @@ print("epoch 2: Train_error=0.25; of 9", file=sys.stderr)
     project.devkit("train").succeeded()
 
     assert outcome(project.job())["metrics"] == {"error": 0.25}
+
+
+# --- its secondary statuses ------------------------------------------------------------------
+
+
+@pytest.mark.contract("1.10-o", "1.10-p", "1.10-r")
+@pytest.mark.parametrize(("mode", "downloads"), [("File", True), ("Pipe", False)])
+def test_the_phases_of_a_job_have_the_words_of_real_ones(
+    project: Project, mode: str, downloads: bool
+) -> None:
+    (project.root / "data").mkdir()
+    (project.root / "data" / "a.csv").touch()
+    project.write(
+        train=HEAD,
+        config=f"[train]\ninput_mode = '{mode}'\nchannels = {{ training = 'data' }}\n",
+    )
+
+    project.devkit("train").succeeded()
+
+    transitions = outcome(project.job())["transitions"]
+    assert [(each["status"], each["message"]) for each in transitions] == [
+        ("Starting", "Starting the training job"),
+        *([("Downloading", "Downloading input data")] if downloads else []),
+        ("Training", "Training image download completed. Training in progress."),
+        ("Uploading", "Uploading generated training model"),
+        ("Completed", "Training job completed"),
+    ]
