@@ -76,6 +76,8 @@ class Attempt:
             self.run, store=store, engine=engine, observer=observer, metrics=metrics
         )
         self.checkpoints: Checkpoints | None = None
+        self.stopping = False
+        """Whether the job is being stopped, because somebody asked for it."""
         self._stopped = False
 
     def enter(self, phase: Phase) -> None:
@@ -94,6 +96,13 @@ class Attempt:
         """SIGTERM, then SIGKILL after the grace; a Ctrl-C meanwhile kills at once."""
         self._note_stopped(stopped=True)
         stop(instances, grace_s)
+
+    def enter_stopping(self) -> None:
+        """The job is being stopped, as StopTrainingJob does it (§1.10)."""
+        self.stopping = True
+        with suppress(OSError):  # a full disk must not keep anything running
+            history.enter(self.run, Phase.STOPPING.value)
+        self.observer.phase(Phase.STOPPING)
 
     def start_again(self) -> None:
         """The instances that were stopped are gone, and others are about to start."""
@@ -158,6 +167,8 @@ class Attempt:
         running = [each for each in left if each.container.exit_code() is None]
         if not running:
             return
+        if self.run.kind == "job":
+            self.enter_stopping()
         self.observer.note(
             f"stopping {self.run.name}: SIGTERM, SIGKILL after {grace_s:g} s (Ctrl-C: at once)"
         )

@@ -61,6 +61,7 @@ class TrainSettings:
     checkpoints: Location | None
     checkpoint_path: str
     instances: int
+    network_isolation: bool
     max_run_s: int
     max_wait_s: int | None
     environment: Mapping[str, str]

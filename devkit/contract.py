@@ -102,6 +102,7 @@ MAX_CHANNELS = 20
 MAX_HYPERPARAMETERS = 100
 MAX_HYPERPARAMETER_KEY_CHARS = 256
 MAX_HYPERPARAMETER_VALUE_CHARS = 2500
+DOCUMENTED_HYPERPARAMETER_VALUE_CHARS = 256
 MAX_METRIC_DEFINITIONS = 40
 MAX_METRIC_NAME_CHARS = 255
 MAX_METRIC_REGEX_CHARS = 500
@@ -149,6 +150,17 @@ def hyperparameter_problems(values: Mapping[str, str]) -> list[str]:
         if "\n" in value:  # the pattern is `.*`, which matches no line end (undocumented)
             problems.append(f"hyperparameter {key!r}: a value with a line end")
     return problems
+
+
+def hyperparameter_warnings(values: Mapping[str, str]) -> list[str]:
+    """What CreateTrainingJob takes, although its own documents say otherwise (§1.3)."""
+    return [
+        f"hyperparameter {key!r}: a value of {len(value)} characters; AWS's documents say "
+        f"{DOCUMENTED_HYPERPARAMETER_VALUE_CHARS}, and its API takes "
+        f"{MAX_HYPERPARAMETER_VALUE_CHARS}"
+        for key, value in values.items()
+        if DOCUMENTED_HYPERPARAMETER_VALUE_CHARS < len(value) <= MAX_HYPERPARAMETER_VALUE_CHARS
+    ]
 
 
 def start_problems(what: str, words: Sequence[str] | None) -> list[str]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from devkit.engines.base import Container, ContainerSpec, Engine
+from devkit.engines.base import Container, ContainerSpec, Engine, Network
 from devkit.job import MetricDefinition
 from devkit.logs import LogPump, LogRecord
 from devkit.progress import Observer
@@ -83,18 +83,14 @@ class Instances:
     ) -> None:
         self._run, self._store, self._engine, self._observer = run, store, engine, observer
         self._metrics = tuple(metrics)
+        self.network: Network | None = None
+        """The run's network, once it is made."""
         self._started: dict[str, Instance] = {}
         self._ended: SimpleQueue[Instance | None] = SimpleQueue()
 
     def container_name(self, instance: str) -> str:
         """The name of an instance's container: of this store, run and instance, and no other."""
         return f"{_prefix(self._store, self._run)}-{instance}"
-
-    @property
-    def network(self) -> str | None:
-        """The name of the network that a run with several hosts has."""
-        several = self._run.request().get("instances", 1) > 1
-        return _prefix(self._store, self._run) if several else None
 
     def notes(self, instance: str) -> Path:
         """Where the engine keeps its notes on an instance's container."""
@@ -109,19 +105,20 @@ class Instances:
             "devkit.pid": str(os.getpid()),
         }
 
-    def connect(self) -> None:
-        """Make the run's network, where it has one.
+    def connect(self, hosts: Sequence[str], *, isolated: bool) -> None:
+        """Make a network of its own for the run's hosts; ``run.json`` says that it has one.
 
         Raises:
             EngineError: The engine refused.
         """
-        if self.network is not None:
-            self._engine.create_network(self.network, self.labels)
+        self.network = self._engine.create_network(
+            _prefix(self._store, self._run), hosts, self.labels, isolated=isolated
+        )
 
     def disconnect(self) -> None:
-        """Remove the run's network, once all its instances are removed."""
-        if self.network is not None:
-            self._engine.remove_network(self.network)
+        """Remove the run's network, if it has one, once all its instances are removed."""
+        if self._run.request().get("network"):
+            self._engine.remove_network(_prefix(self._store, self._run))
 
     def start(self, name: str, spec: ContainerSpec) -> Instance:
         """Start the container of an instance, and follow its output.

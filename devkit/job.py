@@ -14,7 +14,7 @@ from pathlib import Path
 
 from devkit import contract
 from devkit.channels.locations import Location
-from devkit.channels.plan import ChannelPlan
+from devkit.channels.plan import ChannelPlan, Distribution, InputMode
 from devkit.engines.base import Image, Limits
 from devkit.errors import ConfigError
 
@@ -37,6 +37,7 @@ class Phase(str, enum.Enum):
     STARTING = "Starting"
     DOWNLOADING = "Downloading"
     TRAINING = "Training"
+    STOPPING = "Stopping"
     INTERRUPTED = "Interrupted"
     UPLOADING = "Uploading"
 
@@ -109,6 +110,8 @@ class TrainingJob:
     metrics: tuple[MetricDefinition, ...] = ()
     instances: int = 1
     """How many hosts it runs on."""
+    network_isolation: bool = False
+    """Whether it reaches nothing but its own hosts: ``EnableNetworkIsolation`` (§1.12)."""
     checkpoints: CheckpointPlan | None = None
     interrupt_after_s: tuple[float, ...] = ()
     """When to interrupt it as spot capacity is: seconds of training, from each start anew."""
@@ -119,6 +122,7 @@ class TrainingJob:
 
     def __post_init__(self) -> None:
         """Check everything, and name every problem."""
+        words = (*(self.entrypoint or ()), *(self.arguments or ()))
         names = [channel.name for channel in self.channels]
         _refuse(
             f"training job {self.name!r} would be refused",
@@ -130,6 +134,7 @@ class TrainingJob:
                 *contract.channel_problems(names),
                 *contract.training_environment_problems(self.environment),
                 *contract.metric_problems((m.name, m.regex) for m in self.metrics),
+                *_script_problems(words, self.channels),
                 *_instances_problems(self.instances),
                 *_max_run_problems(self.max_run_s),
                 *_spot_problems(self.interrupt_after_s, self.max_run_s, self.max_wait_s),
@@ -219,6 +224,22 @@ class Outcome:
 def _refuse(summary: str, problems: Sequence[str]) -> None:
     if problems:
         raise ConfigError("\n".join([f"{summary}:", *(f"  - {problem}" for problem in problems)]))
+
+
+def _script_problems(words: Sequence[str], channels: Sequence[ChannelPlan]) -> list[str]:
+    """A script that stands in a channel has to be there whole, on every host (§1.1)."""
+    folder = f"{contract.OPT_ML}/{contract.DATA_FOLDER}/"
+    named = {word[len(folder) :].partition("/")[0] for word in words if word.startswith(folder)}
+    return [
+        f"channel {each.name!r}: it has what the container is started with, so it must be "
+        f"{InputMode.FILE.value} and {Distribution.FULLY_REPLICATED.value}"
+        for each in channels
+        if each.name in named
+        and (
+            each.input_mode is not InputMode.FILE
+            or each.distribution is not Distribution.FULLY_REPLICATED
+        )
+    ]
 
 
 def _instances_problems(instances: int) -> list[str]:

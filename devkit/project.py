@@ -298,6 +298,7 @@ class Project:
                 entrypoint=train.entrypoint,
                 arguments=train.arguments,
                 instances=train.instances,
+                network_isolation=train.network_isolation,
                 checkpoints=None
                 if train.checkpoints is None
                 else CheckpointPlan(location=train.checkpoints, path=train.checkpoint_path),

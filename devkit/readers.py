@@ -128,6 +128,15 @@ def whole_number(low: int, high: int, unit: str = "") -> Reader:
     return read
 
 
+def boolean(raw: Raw) -> bool:
+    """Yes or no."""
+    words = {"true": True, "false": False}
+    value = words.get(str(raw.value).lower()) if raw.text else raw.value
+    if not isinstance(value, bool):
+        raise ValueError("true or false")  # noqa: TRY004 - what a reader raises
+    return value
+
+
 def cpus(raw: Raw) -> float:
     """A number of CPUs."""
     try:

@@ -130,7 +130,8 @@ def train(
     )
     try:
         ending = _Training(job, attempt, store, s3, stop or StopRequest()).run()
-        attempt.enter(Phase.UPLOADING)
+        if not attempt.stopping:
+            attempt.enter(Phase.UPLOADING)
         outcome = attempt.finish(ending)
     except StartRefused as refused:
         diagnosis = diagnose_refusal(_program(job), refused)
@@ -182,7 +183,11 @@ class _Training:
             How the job ends, where the exit codes do not say it all.
         """
         self._attempt.observer.hosts(self._hosts)
-        self._attempt.instances.connect()
+        for warning in contract.hyperparameter_warnings(self._job.hyperparameters):
+            self._attempt.observer.note(warning)
+        if _has_network(self._job):
+            isolated = self._job.network_isolation
+            self._attempt.instances.connect(self._hosts, isolated=isolated)
         for start in itertools.count():
             ended, ending = self._train(start)
             if ended:
@@ -320,7 +325,7 @@ class _Training:
 
     def _stopped(self) -> Ending:
         """Somebody has asked for it."""
-        self._attempt.observer.note("the job is stopped, as was asked for")
+        self._attempt.enter_stopping()
         self._attempt.stop(self._attempt.instances.left(), contract.TRAIN_STOP_GRACE_S)
         return Ending(Status.STOPPED)
 
@@ -378,11 +383,17 @@ def _request(job: TrainingJob) -> dict[str, object]:
         "arguments": job.arguments,
         "metrics": [asdict(metric) for metric in job.metrics],
         "instances": job.instances,
+        "network": _has_network(job),
         "checkpoints": for_request(job.checkpoints),
         "interrupt_after_s": job.interrupt_after_s,
         "max_run_s": job.max_run_s,
         "max_wait_s": job.max_wait_s,
     }
+
+
+def _has_network(job: TrainingJob) -> bool:
+    """Whether its hosts are in a network of their own."""
+    return job.instances > 1 or job.network_isolation
 
 
 def _program(job: TrainingJob) -> str:

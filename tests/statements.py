@@ -47,8 +47,6 @@ def _open(id_: str, text: str, why: str) -> Statement:
     return Statement(id_, text, untested=why)
 
 
-_INSTANCES = "not yet: jobs of several instances"
-_SPOT = "not yet: checkpoints and spot interruptions"
 _HEALTH = "not yet: periodic pings and the restart of unhealthy servers"
 _S3_MODELS = "not yet: models in S3"
 _GPUS = "not yet: GPUs"
@@ -72,11 +70,7 @@ STATEMENTS = (
         "The entrypoint's first word is executed; its other words come before the arguments.",
     ),
     _said("1.1-g", "A script in a File channel can be what the entrypoint executes."),
-    _open(
-        "1.1-h",
-        "The channel of such a script has InputMode File and is FullyReplicated.",
-        "not yet: devkit does not look for channels in an entrypoint",
-    ),
+    _said("1.1-h", "The channel of such a script has InputMode File and is FullyReplicated."),
     _said(
         "1.1-i",
         'Without ENTRYPOINT and without `train` on PATH the job fails: `exec: "train": executable '
@@ -90,7 +84,7 @@ STATEMENTS = (
         "What an image has in /opt/ml/input, /opt/ml/model and /opt/ml/output is hidden; what it "
         "has elsewhere in /opt/ml, such as /opt/ml/code, is seen.",
     ),
-    _open("1.1-n", "An image for GPUs has CUDA, but never the NVIDIA driver.", _GPUS),
+    _open("1.1-n", "An image for GPUs has CUDA, but never the NVIDIA driver.", _RULE),
     _said("1.1-o", "The working folder is the image's WORKDIR."),
     _said("1.1-p", "The user is root, unless the image sets USER."),
     # --- 1.2: the layout of /opt/ml -----------------------------------------------------------
@@ -113,7 +107,7 @@ STATEMENTS = (
     ),
     _said("1.2-j", "What a job writes elsewhere, such as to /tmp, is kept nowhere."),
     _said("1.2-k", "Model and output are archived when the job has ended, not before."),
-    _open("1.2-l", "Channels are read again when a spot job is restarted.", _SPOT),
+    _said("1.2-l", "Channels are read again when a spot job is restarted."),
     # --- 1.3: hyperparameters.json ------------------------------------------------------------
     _said("1.3-a", "hyperparameters.json is a flat object whose values are all strings."),
     _decided("1.3-b", "Without hyperparameters it is there, and `{}`."),
@@ -122,10 +116,8 @@ STATEMENTS = (
         "At most 100 hyperparameters, names of at most 256 and values of at most 2500 characters.",
     ),
     _decided("1.3-d", "A value with a line end is refused."),
-    _open(
-        "1.3-e",
-        "A value of more than the 256 characters that older documents allow is a warning.",
-        "not yet: devkit gives no warning",
+    _said(
+        "1.3-e", "A value of more than the 256 characters that older documents allow is a warning."
     ),
     _said("1.3-f", "A value arrives as the request has it: quotes that an SDK added stay."),
     _said("1.3-g", "The names that SDKs reserve, such as sagemaker_program, are passed on too."),
@@ -157,7 +149,7 @@ STATEMENTS = (
     ),
     _said("1.5-f", "network_interface_name is eth0."),
     _decided("1.5-g", "The container's host name is its current_host, and resolves."),
-    _open("1.5-h", "The names of the other hosts resolve.", _INSTANCES),
+    _said("1.5-h", "The names of the other hosts resolve."),
     # --- 1.6: input data ----------------------------------------------------------------------
     _said("1.6-a", "File: the whole data is in the channel's folder before the start."),
     _decided("1.6-b", "File: the folder is read-only."),
@@ -222,7 +214,7 @@ STATEMENTS = (
         "1.7-k",
         "AWS's training toolkit makes its SM_ variables of what it finds, as it documents them.",
     ),
-    _open("1.7-l", "So it does on each of several hosts.", _INSTANCES),
+    _said("1.7-l", "So it does on each of several hosts."),
     # --- 1.8: outputs -------------------------------------------------------------------------
     _said("1.8-a", "The archives are <job>/output/model.tar.gz and <job>/output/output.tar.gz."),
     _said("1.8-b", "Members of model.tar.gz are relative to /opt/ml/model."),
@@ -231,7 +223,7 @@ STATEMENTS = (
         "Members of output.tar.gz are relative to /opt/ml/output/data; the failure "
         "file is not among them.",
     ),
-    _open("1.8-d", "The models of several hosts are merged into one archive.", _INSTANCES),
+    _said("1.8-d", "The models of several hosts are merged into one archive."),
     _decided("1.8-e", "An empty /opt/ml/model is an empty model.tar.gz."),
     _decided("1.8-f", "An empty /opt/ml/output/data is an empty output.tar.gz."),
     _open(
@@ -260,35 +252,29 @@ STATEMENTS = (
         "Data that cannot be delivered is refused before the start, in the words of "
         "the API where they are known.",
     ),
-    _open("1.9-k", "A host that fails fails the job, and the others are stopped.", _INSTANCES),
+    _said("1.9-k", "A host that fails fails the job, and the others are stopped."),
     # --- 1.10: stop, time limits, spot --------------------------------------------------------
     _said("1.10-a", "A stop is SIGTERM, and SIGKILL after 120 s."),
     _said("1.10-b", "A program that ends within the 120 s is not killed."),
     _said("1.10-c", "A stopped job is Stopped."),
-    _open(
-        "1.10-d",
-        "Meanwhile its status is Stopping.",
-        "not yet: a job that is being stopped is shown as running",
-    ),
+    _said("1.10-d", "Meanwhile its status is Stopping."),
     _said("1.10-e", "What a stopped job left in /opt/ml/model is its model."),
     _said("1.10-f", "MaxRuntimeInSeconds is 1 s to 28 days, and 1 day by default."),
     _said("1.10-g", "When it is over: SIGTERM and 120 s; Stopped, with MaxRuntimeExceeded."),
     _open("1.10-h", "The whole job takes at most 30 days.", _OF_AWS),
-    _open(
+    _said(
         "1.10-i",
         "EnableManagedSpotTraining needs MaxWaitTimeInSeconds, which is at least "
         "MaxRuntimeInSeconds.",
-        _SPOT,
     ),
-    _open(
+    _said(
         "1.10-j",
         "A spot interruption is SIGTERM with up to 120 s; then Interrupted, and Starting again.",
-        _SPOT,
     ),
-    _open("1.10-k", "When the wait is over: Stopped, with MaxWaitTimeExceeded.", _SPOT),
-    _open("1.10-l", "Checkpoints are at /opt/ml/checkpoints, or at LocalPath.", _SPOT),
-    _open("1.10-m", "What S3 has of them is there at the start.", _SPOT),
-    _open("1.10-n", "What the job writes there is in S3 soon, what it deletes is deleted.", _SPOT),
+    _said("1.10-k", "When the wait is over: Stopped, with MaxWaitTimeExceeded."),
+    _said("1.10-l", "Checkpoints are at /opt/ml/checkpoints, or at LocalPath."),
+    _said("1.10-m", "What S3 has of them is there at the start."),
+    _said("1.10-n", "What the job writes there is in S3 soon, what it deletes is deleted."),
     _said("1.10-o", "Secondary statuses: Starting, Downloading, Training, Uploading, and the end."),
     _said("1.10-p", "Downloading is of jobs with files only: not where all channels are pipes."),
     _said("1.10-q", "Failed and Stopped are secondary statuses of jobs that ended so."),
@@ -297,11 +283,7 @@ STATEMENTS = (
     # --- 1.11: metrics and logs ---------------------------------------------------------------
     _said("1.11-a", "Every line on stdout and stderr is kept, the last one without an end too."),
     _decided("1.11-b", "Bytes that are not UTF-8 are kept as replacement characters."),
-    _open(
-        "1.11-c",
-        "The log is /aws/sagemaker/TrainingJobs, its stream <job>/algo-<n>-<time>.",
-        "not yet: CloudWatch Logs on this machine; the lines are in logs/algo-<n>.log",
-    ),
+    _said("1.11-c", "The log is /aws/sagemaker/TrainingJobs, its stream <job>/algo-<n>-<time>."),
     _said("1.11-d", "At most 40 metrics; names of 1 to 255 and regexes of 1 to 500 characters."),
     _said("1.11-e", "Each line is searched for each regex; its first group is the value."),
     _said("1.11-f", "The last value of each metric is that of the finished job."),
@@ -309,11 +291,7 @@ STATEMENTS = (
     # --- 1.12: resources ----------------------------------------------------------------------
     _decided("1.12-a", "/dev/shm has Docker's 64 MB, or what `train.shm_bytes` says."),
     _open("1.12-b", "VolumeSizeInGB is the size of the volume below /opt/ml.", _OF_AWS),
-    _open(
-        "1.12-c",
-        "EnableNetworkIsolation leaves a container no network but its peers.",
-        "not yet: network isolation",
-    ),
+    _said("1.12-c", "EnableNetworkIsolation leaves a container no network but its peers."),
     # --- 1.13: limits of CreateTrainingJob ----------------------------------------------------
     _said("1.13-a", "TrainingJobName has 1 to 63 letters, digits and dashes, none at its ends."),
     _said("1.13-b", "S3 URIs are s3:// or https://, of at most 1024 characters."),
@@ -345,12 +323,8 @@ STATEMENTS = (
     _said("2.2-d", "What is no whole gzipped tar archive fails the server, not its creation."),
     _said("2.2-e", "Without a model /opt/ml/model is empty."),
     _said("2.2-f", "A model may be uncompressed: files as they are."),
-    _open("2.2-g", "S3DataSource: S3Prefix ends with `/`, S3Object is one file.", _S3_MODELS),
-    _open(
-        "2.2-h",
-        "Keys that cannot be paths, or are file and folder, fail the deployment.",
-        _S3_MODELS,
-    ),
+    _said("2.2-g", "S3DataSource: S3Prefix ends with `/`, S3Object is one file."),
+    _said("2.2-h", "Keys that cannot be paths, or are file and folder, fail the deployment."),
     _open("2.2-i", "Up to 5 AdditionalModelDataSources are mounted beside it.", _S3_MODELS),
     _open("2.2-j", "ModelDataDownloadTimeoutInSeconds is 60 to 3600.", _S3_MODELS),
     _open("2.2-k", "VolumeSizeInGB is 1 to 512.", _OF_AWS),
@@ -432,10 +406,8 @@ STATEMENTS = (
     ),
     _said("2.12-f", "SAGEMAKER_BIND_TO_PORT and its like are of pipelines only."),
     # --- 2.13: logs ---------------------------------------------------------------------------
-    _open(
-        "2.13-a",
-        "The log is /aws/sagemaker/Endpoints/<name>, its stream <variant>/<instance-id>.",
-        "not yet: CloudWatch Logs on this machine; the lines are in logs/algo-1.log",
+    _said(
+        "2.13-a", "The log is /aws/sagemaker/Endpoints/<name>, its stream <variant>/<instance-id>."
     ),
     _said("2.13-b", "Every line that a server writes is kept, to its last."),
 )

@@ -8,7 +8,7 @@ to one suite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,16 @@ class Folder:
     """Absolute path in the container."""
     source: Path
     """Absolute path of an existing host folder, for this container alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network of their own for the containers of one run: :meth:`Engine.create_network`."""
+
+    name: str
+    addresses: Mapping[str, str]
+    """The IP address of each host by its name. Both are known in every container of the network
+    from its start, whether that host has started, runs or has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +116,8 @@ class ContainerSpec:
     mounts: tuple[Mount, ...] = ()
     folders: tuple[Folder, ...] = ()
     hostname: str | None = None
-    network: str | None = None
-    """A network of :meth:`Engine.create_network`, in which its host name resolves."""
+    network: Network | None = None
+    """The network it is in, as the host ``hostname`` of it; ``None`` is the engine's own."""
     container_port: int | None = None
     """The TCP port the program listens on; ``None`` publishes nothing."""
     host_port: int = 0
@@ -251,8 +261,16 @@ class Engine(Protocol):
             EngineError: It cannot.
         """
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+    def create_network(
+        self, name: str, hosts: Sequence[str], labels: Mapping[str, str], *, isolated: bool
+    ) -> Network:
         """Make a network of its own for the containers of one run.
+
+        Args:
+            name: Unique on the machine.
+            hosts: The host names in it.
+            labels: What tells people whose it is.
+            isolated: Whether nothing but these hosts can be reached from it.
 
         Raises:
             EngineError: The engine refused.

@@ -1,6 +1,6 @@
 """The docker engine: images and containers through the Docker SDK, whatever engine answers.
 
-``docker`` is imported by this module and its two neighbours alone. No ``docker`` binary and no
+``docker`` is imported by this module and its neighbours alone. No ``docker`` binary and no
 Compose is used.
 
 A container's writable folders are volumes of its own, filled and read through the engine's archive
@@ -10,7 +10,7 @@ API: what a program writes as root never becomes a root-owned file on the host.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +21,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from docker.errors import NotFound as DockerNotFound
 from docker.types import DeviceRequest, LogConfig, Mount
 
+from devkit.engines import docker_network
 from devkit.engines.base import (
     BuildRequest,
     Container,
@@ -28,6 +29,7 @@ from devkit.engines.base import (
     EngineName,
     Image,
     Limits,
+    Network,
     OnLine,
     StartRefused,
 )
@@ -132,10 +134,14 @@ class DockerEngine:
     def require_hosts(self, count: int) -> None:
         """Any number will do."""
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """A bridge network; the containers in it find each other through the engine's DNS."""
+    def create_network(
+        self, name: str, hosts: Sequence[str], labels: Mapping[str, str], *, isolated: bool
+    ) -> Network:
+        """A bridge network with a fixed address for each host."""
         with engine_errors(f"create the network {name}"), held_back():
-            self._client.create_network(name, driver="bridge", labels=dict(labels))
+            return docker_network.create(
+                self._client, name, hosts, labels=dict(labels), isolated=isolated
+            )
 
     def remove_network(self, name: str) -> None:
         """Remove it by its name."""
@@ -168,7 +174,8 @@ class DockerEngine:
             mem_limit=limits.memory_bytes,
             nano_cpus=None if limits.cpus is None else int(limits.cpus * 1e9),
             shm_size=limits.shm_bytes,
-            network_mode=spec.network,
+            network_mode=None if spec.network is None else spec.network.name,
+            extra_hosts=None if spec.network is None else dict(spec.network.addresses),
             device_requests=_gpus(limits),
             # Logs must be readable whatever the engine's default driver is.
             log_config=LogConfig(type=LogConfig.types.JSON),
@@ -195,13 +202,15 @@ class DockerEngine:
         return str(created["Id"])
 
     def _networking(self, spec: ContainerSpec) -> Any:
-        """In a network of its own, a container is known by its host name."""
-        if spec.network is None:
+        """The container's place in a network of its own."""
+        network, host = spec.network, spec.hostname
+        if network is None or host is None or network.name == docker_network.NONE:
             return None
-        aliases = [spec.hostname] if spec.hostname else []
-        endpoint = self._client.create_endpoint_config(aliases=aliases)
+        endpoint = self._client.create_endpoint_config(
+            aliases=[host], ipv4_address=network.addresses[host]
+        )
         return self._client.create_networking_config(
-            {spec.network: endpoint}  # type: ignore[arg-type]  # a mapping, as its docstring says
+            {network.name: endpoint}  # type: ignore[arg-type]  # a mapping, as its docstring says
         )
 
     def _fill(self, identifier: str, spec: ContainerSpec) -> None:

@@ -18,7 +18,7 @@ import os
 import pwd
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +30,7 @@ from devkit.engines.base import (
     ContainerSpec,
     EngineName,
     Image,
+    Network,
     OnLine,
     StartRefused,
 )
@@ -37,7 +38,7 @@ from devkit.engines.environments import Environments
 from devkit.engines.process_container import ProcessContainer, discard, find_program
 from devkit.engines.process_plan import check, lay_out, make_plan
 from devkit.engines.process_supervision import FoundSupervisor, OwnSupervisor, StartFailed
-from devkit.engines.sandbox.plan import PLAN, Plan, load
+from devkit.engines.sandbox.plan import CONTAINER_IP, PLAN, Plan, load
 from devkit.errors import BuildError, EngineError, PortInUse, StoreError
 
 _BACKLOG = 1024
@@ -141,9 +142,19 @@ class ProcessEngine:
                 remedy=_DOCKER,
             )
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """Refused: see :meth:`require_hosts`."""
-        raise EngineError(f"the process engine has no network {name} {dict(labels)}")
+    def create_network(
+        self,
+        name: str,
+        hosts: Sequence[str],
+        labels: Mapping[str, str],  # noqa: ARG002 - there is nobody to tell
+        *,
+        isolated: bool,
+    ) -> Network:
+        """The network of one host, which is alone in it; see :meth:`require_hosts`."""
+        self.require_hosts(len(hosts))
+        if not isolated:
+            raise EngineError(f"the process engine has no network {name} that leads anywhere")
+        return Network(name=name, addresses=dict.fromkeys(hosts, CONTAINER_IP))
 
     def remove_network(self, name: str) -> None:
         """There is none."""
@@ -159,12 +170,20 @@ class ProcessEngine:
         return ProcessContainer(plan, FoundSupervisor(run_folder)) if plan.name == name else None
 
     def _launch(self, spec: ContainerSpec, *, isolated: bool) -> Container:
+        if spec.network is not None and not isolated:
+            raise EngineError(
+                f"plain processes cannot be kept from the network ({self._refusal})", remedy=_DOCKER
+            )
         forwards = isolated and self._serve_network == "own" and spec.container_port is not None
         listener = None if spec.container_port is None else _listen(spec.host_port)
         with listener or nullcontext():
             port = None if listener is None else int(listener.getsockname()[1])
             plan = make_plan(
-                spec, isolated=isolated, own_network=forwards, host_port=port, homes=self._homes
+                spec,
+                isolated=isolated,
+                own_network=forwards or spec.network is not None,
+                host_port=port,
+                homes=self._homes,
             )
             if listener is not None and not forwards:
                 listener.close()  # the program itself is to listen there

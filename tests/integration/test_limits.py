@@ -10,6 +10,7 @@ SHM = "s = os.statvfs('/dev/shm')\nsay(s.f_blocks * s.f_frsize)\n"
 
 
 @pytest.mark.usefixtures("contained")
+@pytest.mark.contract("1.12-a")
 def test_shared_memory_is_64_mb_or_what_is_set(project: Project) -> None:
     project.write(train=HEAD + SHM, serve=SERVER + SHM + "serve()\n")
     assert shared_memory(project, "usual") == [64 << 20] * 2

@@ -57,18 +57,21 @@ def test_an_archive_in_s3_is_extracted(project: Project, s3: S3) -> None:
     assert served(project, "s3://bucket/a/model.tar.gz") == {"weights": "42"}
 
 
+@pytest.mark.contract("2.2-g")
 def test_a_prefix_in_s3_is_an_uncompressed_model(project: Project, s3: S3) -> None:
     project.write(serve=SERVE_FILES)
     put(project, s3, {"m/weights": b"1", "m/sub/labels": b"2", "m2/other": b"3"})
     assert served(project, "s3://bucket/m/") == {"weights": "1", "sub/labels": "2"}
 
 
+@pytest.mark.contract("2.2-g")
 def test_an_object_in_s3_is_an_uncompressed_model(project: Project, s3: S3) -> None:
     project.write(serve=SERVE_FILES)
     put(project, s3, {"m/weights.bin": b"1", "m/other": b"2"})
     assert served(project, "s3://bucket/m/weights.bin") == {"weights.bin": "1"}
 
 
+@pytest.mark.contract("2.2-h")
 def test_what_sagemaker_would_not_deploy_fails_with_its_key(project: Project, s3: S3) -> None:
     project.write(serve=SERVE_FILES)
     put(project, s3, {"m/": b"", "m/weights": b"1", "n/a": b"", "n/a/b": b""})

@@ -42,6 +42,7 @@ def statuses(job: Path) -> list[str]:
     return [each["status"] for each in outcome(job)["transitions"]]
 
 
+@pytest.mark.contract("1.10-j", "1.10-l", "1.10-m")
 @pytest.mark.usefixtures("contained")
 def test_an_interrupted_job_goes_on_from_its_checkpoints(project: Project) -> None:
     project.write(train=TRAIN, config="[train]\nhyperparameters = { steps = 3 }\n")
@@ -65,6 +66,7 @@ def test_an_interrupted_job_goes_on_from_its_checkpoints(project: Project) -> No
     assert logs == ["step 1", "interrupted at 1", "step 2", "interrupted at 2", "step 3"]
 
 
+@pytest.mark.contract("1.10-n")
 @pytest.mark.usefixtures("contained")
 def test_checkpoints_are_kept_while_the_job_trains(project: Project) -> None:
     """Also of a devkit that is killed, and what it had no time for by the next command."""
@@ -92,6 +94,7 @@ def test_what_was_written_last_is_kept_when_the_job_is_stopped(project: Project)
     assert (project.root / "kept" / "latest").read_text() == "1"
 
 
+@pytest.mark.contract("1.10-l")
 @pytest.mark.usefixtures("contained")
 def test_checkpoints_may_stand_elsewhere(project: Project) -> None:
     project.write(
@@ -105,6 +108,7 @@ def test_checkpoints_may_stand_elsewhere(project: Project) -> None:
     assert sorted(path.name for path in (project.root / "kept").iterdir()) == ["latest", "step-0"]
 
 
+@pytest.mark.contract("1.10-i")
 def test_wrong_checkpoint_settings_are_refused_before_any_work(project: Project) -> None:
     project.write(
         train=TRAIN,

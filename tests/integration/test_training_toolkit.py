@@ -22,8 +22,8 @@ pytestmark = pytest.mark.parametrize(
     "engine", [pytest.param("docker", marks=pytest.mark.docker)], indirect=True
 )
 
-HOST_COUNTS = (1,)
-"""How many instances the jobs here have; (1, 2) once `train.instances` is there."""
+HOST_COUNTS = (1, 2)
+"""How many instances the jobs here have."""
 
 BUILD_TIMEOUT_S = 600
 
@@ -122,7 +122,7 @@ def told(project: Project, host: str) -> Any:
     return json.loads(model(project.job("Job-1"))[f"{host}.json"])
 
 
-@pytest.mark.contract("1.3-f", "1.3-g", "1.7-k")
+@pytest.mark.contract("1.3-f", "1.3-g", "1.7-k", "1.7-l")
 @pytest.mark.parametrize("count", HOST_COUNTS)
 def test_a_script_sees_what_the_toolkit_documents(toolkit: tuple[Project, str], count: int) -> None:
     project, image = toolkit

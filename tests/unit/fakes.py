@@ -6,7 +6,7 @@ import io
 import shutil
 import tarfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,6 +19,7 @@ from devkit.engines.base import (
     ContainerSpec,
     EngineName,
     Image,
+    Network,
     OnLine,
     ProgramFile,
 )
@@ -156,8 +157,16 @@ class FakeEngine:
     def require_hosts(self, count: int) -> None:
         """Any number."""
 
-    def create_network(self, name: str, labels: Mapping[str, str]) -> None:  # noqa: ARG002
+    def create_network(
+        self,
+        name: str,
+        hosts: Sequence[str],
+        labels: Mapping[str, str],  # noqa: ARG002
+        *,
+        isolated: bool,  # noqa: ARG002
+    ) -> Network:
         self.networks.append(name)
+        return Network(name=name, addresses={host: f"10.0.0.{n}" for n, host in enumerate(hosts)})
 
     def remove_network(self, name: str) -> None:
         assert all(each.removed for each in self.containers), "somebody is in it"

@@ -41,6 +41,7 @@ def test_the_docker_sdk_is_imported_in_one_place() -> None:
         "engines/docker.py",
         "engines/docker_connection.py",
         "engines/docker_container.py",
+        "engines/docker_network.py",
     }
 
 

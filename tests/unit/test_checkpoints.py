@@ -137,6 +137,7 @@ def test_a_file_of_this_very_moment_is_written_again(
     assert files(kept) == {"step": "42"}
 
 
+@pytest.mark.contract("1.10-n")
 def test_what_the_program_deletes_is_deleted(
     checkpoints: Checkpoints, host: Folder, kept: Path, tmp_path: Path
 ) -> None:
@@ -268,6 +269,7 @@ class Bucket:
         del self.objects[Key]
 
 
+@pytest.mark.contract("1.10-m", "1.10-n")
 @pytest.mark.parametrize("prefix", ["ckpt", "ckpt/"])
 def test_in_s3_they_are_below_the_prefix(tmp_path: Path, host: Folder, prefix: str) -> None:
     bucket = Bucket()

@@ -150,6 +150,7 @@ def test_an_error_status_is_the_clients_or_the_servers(status: int, who: str) ->
     assert message == f'Received {who} error ({status}) from primary with message "no"'
 
 
+@pytest.mark.contract("1.11-c", "2.13-a")
 def test_logs_are_named_as_cloudwatch_has_them() -> None:
     """§1.11, §2.13."""
     assert contract.TRAINING_LOG_GROUP == "/aws/sagemaker/TrainingJobs"

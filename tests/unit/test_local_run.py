@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from devkit import local_run
-from devkit.channels.plan import ChannelPlan
+from devkit.channels.plan import ChannelPlan, Distribution
 from devkit.engines.base import Address, Container, ContainerSpec, ProgramFile, StartRefused
 from devkit.errors import (
     ConfigError,
@@ -249,6 +249,7 @@ def test_all_problems_of_a_job_are_named_before_anything_starts() -> None:
     assert str(error.value).count("\n  - ") == 3
 
 
+@pytest.mark.contract("1.10-d")
 def test_a_job_is_stopped_from_another_thread(store: Store) -> None:
     """Contract 1.10: StopTrainingJob."""
     stop = StopRequest()
@@ -263,6 +264,8 @@ def test_a_job_is_stopped_from_another_thread(store: Store) -> None:
     job = TrainingJob(name="a", image=IMAGE)
     result = local_run.train(job, engine=engine, store=store, observer=Notes(), stop=stop)
     assert (result.outcome.status, result.outcome.secondary_status) == (Status.STOPPED, "Stopped")
+    phases = [each.status for each in result.outcome.transitions]
+    assert phases == ["Starting", "Training", "Stopping", "Stopped"]
     assert engine.containers[0].graces == [120.0]
     assert result.model is not None
 
@@ -274,6 +277,28 @@ def test_a_job_that_was_stopped_before_it_began_does_not_go_on(store: Store) -> 
     engine = FakeEngine(until_stopped)
     result = local_run.train(job, engine=engine, store=store, observer=Notes(), stop=stop)
     assert result.outcome.status is Status.STOPPED
+
+
+@pytest.mark.contract("1.3-e")
+def test_a_long_hyperparameter_is_a_warning(store: Store) -> None:
+    notes = Notes()
+    job = TrainingJob(name="a", image=IMAGE, hyperparameters={"long": "x" * 257, "ok": "x" * 256})
+    local_run.train(job, engine=FakeEngine(lambda _: 0), store=store, observer=notes)
+    assert [note for note in notes.notes if "257 characters" in note] == notes.notes
+
+
+@pytest.mark.contract("1.1-h")
+def test_a_script_in_a_channel_needs_that_channel_whole(tmp_path: Path) -> None:
+    channel = ChannelPlan(name="code", location=tmp_path, distribution=Distribution.SHARDED)
+    with pytest.raises(ConfigError, match=r"channel 'code'.*must be File and FullyReplicated"):
+        TrainingJob(
+            name="a",
+            image=IMAGE,
+            entrypoint=("/bin/sh",),
+            arguments=("/opt/ml/input/data/code/run.sh",),
+            channels=(channel,),
+        )
+    TrainingJob(name="a", image=IMAGE, arguments=("/elsewhere/code/x",), channels=(channel,))
 
 
 def test_the_platform_adds_to_the_environment(store: Store) -> None:
@@ -297,6 +322,7 @@ def host_of(inside: Inside) -> str:
     return str(inside.spec.hostname)
 
 
+@pytest.mark.contract("1.8-d")
 def test_every_host_has_its_own_place_and_knows_the_others(store: Store) -> None:
     """Contract 1.5, 1.8: what the hosts write is merged, and the later host's file wins."""
     seen: dict[str, object] = {}
@@ -351,7 +377,10 @@ def test_one_failing_host_ends_the_job_and_is_named_as_its_reason(store: Store) 
     assert error.value.log_tail == ("the reason",)
     assert [each.graces for each in engine.containers] == [[10.0], [], [10.0]]
     assert all(each.removed for each in engine.containers)
-    assert {spec.network for spec in engine.specs} == {engine.specs[0].network} != {None}
+    networks = [spec.network for spec in engine.specs]
+    assert networks[0] is not None
+    assert networks == [networks[0]] * 3
+    assert list(networks[0].addresses) == ["algo-1", "algo-2", "algo-3"]
     assert engine.networks == []
     assert store.find("a").failure.read_text() == "no room for the gradients"
 
@@ -418,6 +447,27 @@ def test_an_interrupted_job_goes_on_from_its_checkpoints(store: Store, tmp_path:
     ]
 
 
+@pytest.mark.contract("1.2-l")
+def test_channels_are_read_again_after_an_interruption(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "1.csv").write_text("1")
+    seen: list[list[str]] = []
+
+    def program(inside: Inside) -> int:
+        data = inside.path("/opt/ml/input/data/training")
+        seen.append(sorted(path.name for path in data.iterdir()))
+        if len(seen) == 1:
+            (tmp_path / "data" / "2.csv").write_text("2")
+            inside.stopped.wait()
+        return 0
+
+    sharded = ChannelPlan(
+        name="training", location=tmp_path / "data", distribution=Distribution.SHARDED
+    )
+    train(program, store, channels=(sharded,), interrupt_after_s=(0.2,))
+    assert seen == [["1.csv"], ["1.csv", "2.csv"]]
+
+
 def test_an_interrupted_job_without_checkpoints_begins_anew(store: Store) -> None:
     starts: list[str] = []
 
@@ -439,6 +489,7 @@ def test_an_interrupted_job_without_checkpoints_begins_anew(store: Store) -> Non
         assert model.getnames() == []
 
 
+@pytest.mark.contract("1.10-k")
 def test_a_job_that_waits_too_long_is_stopped(store: Store) -> None:
     """Contract 1.10: MaxWaitTimeExceeded."""
     job = TrainingJob(name="a", image=IMAGE, max_run_s=1, max_wait_s=1, interrupt_after_s=(0.5,))

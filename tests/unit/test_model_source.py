@@ -74,6 +74,7 @@ def test_a_whole_bucket_is_a_prefix(folder: Path) -> None:
     assert bring(FakeS3({"a": b"1"}), "s3://bucket/", folder) == {"a": b"1"}
 
 
+@pytest.mark.contract("2.2-g")
 def test_an_object_has_the_last_part_of_its_key_as_its_name(folder: Path) -> None:
     s3 = FakeS3({"m/weights.bin": b"1", "m/weights.bin.md5": b"2", "m/weights.bin/x": b"3"})
     assert bring(s3, "s3://bucket/m/weights.bin", folder) == {"weights.bin": b"1"}
@@ -96,6 +97,7 @@ def test_a_model_that_is_not_there_is_not_found(folder: Path, uri: str) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.contract("2.2-g")
 def test_a_prefix_has_to_end_with_a_slash(folder: Path) -> None:
     s3 = FakeS3({"m-0": b"", "m-1": b"", "m-2": b"", "m/weights": b"1"})
     with pytest.raises(ModelRefused, match=r"'m/weights'\n→ --model s3://bucket/m/$"):
@@ -117,6 +119,7 @@ def test_a_prefix_has_to_end_with_a_slash(folder: Path) -> None:
         ("m/a/b", r"'m/a' would be a file and a folder: there is also 'a/b'"),
     ],
 )
+@pytest.mark.contract("2.2-h")
 def test_what_fails_a_deployment_is_refused_whole(folder: Path, key: str, why: str) -> None:
     with pytest.raises(ModelRefused, match=why) as error:
         bring(FakeS3({"m/a": b"1", key: b""}), "s3://bucket/m/", folder)
