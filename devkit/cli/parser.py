@@ -7,11 +7,31 @@ import sys
 from collections.abc import Sequence
 
 import devkit
-from devkit.cli import build, clean, config, invoke, jobs, logs, plot, ps, run, serve, stop, train
+from devkit.cli import (
+    build,
+    clean,
+    config,
+    down,
+    invoke,
+    jobs,
+    logs,
+    plot,
+    ps,
+    run,
+    serve,
+    status,
+    stop,
+    train,
+    up,
+)
+from devkit.cli import exec as exec_
 from devkit.cli.terminal import Terminal, Verbosity
 from devkit.config import process_environment
 
-COMMANDS = (run, build, train, serve, invoke, jobs, ps, logs, plot, stop, clean, config)
+COMMANDS = (
+    *(run, build, train, serve, invoke, jobs, ps, logs, plot, stop, clean, config),
+    *(up, exec_, status, down),
+)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:

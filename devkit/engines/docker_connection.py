@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ipaddress
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,3 +105,37 @@ def engine_errors(what: str) -> Iterator[None]:
             f"the Docker engine went away while devkit tried to {what}: {_root_cause(error)}",
             remedy="see that Docker runs; the next devkit command finishes what was under way",
         ) from error
+
+
+def bridge_address(settings: DockerSettings, *, timeout_s: int) -> str | None:
+    """The address at which containers on the engine's default bridge reach the engine's host.
+
+    Returns:
+        The address, or ``None`` where the engine has no such bridge.
+
+    Raises:
+        EngineError: No engine on this machine answers.
+    """
+    host = "?"
+    try:
+        host, tls = endpoint(settings)
+        require_local(host)
+        client = docker.APIClient(base_url=host, tls=tls, version="auto", timeout=timeout_s)
+        try:
+            bridge = client.inspect_network("bridge")
+        finally:
+            client.close()
+    except docker.errors.NotFound:
+        return None
+    except (DockerException, requests.RequestException, OSError, KeyError) as error:
+        raise unreachable(host, error) from error
+    configs = (bridge.get("IPAM") or {}).get("Config") or ()
+    return next((address for each in configs if (address := _gateway(each)) is not None), None)
+
+
+def _gateway(config: Mapping[str, str]) -> str | None:
+    """Its address; where the engine does not tell, the one that engines take: the first."""
+    if config.get("Gateway"):
+        return config["Gateway"]
+    network = ipaddress.ip_network(config.get("Subnet", "::/0"))
+    return str(network[1]) if network.version == 4 else None  # noqa: PLR2004 - IPv4

@@ -73,7 +73,8 @@ def test_the_environment_has_one_reader() -> None:
         and isinstance(node.value, ast.Name)
         and node.value.id == "os"
     }
-    assert readers - {"engines/sandbox/execution.py"} == {"config.py"}
+    in_other_programs = {"engines/sandbox/execution.py", "local_aws/hook/sitecustomize.py"}
+    assert readers - in_other_programs == {"config.py"}
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -88,6 +89,25 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert shown.stdout.strip() == ""
+
+
+def test_moto_is_imported_when_it_is_needed_and_not_before() -> None:
+    script = (
+        "import sys\n"
+        "import devkit.local_aws.server, devkit.local_aws.session\n"
+        "print(*sorted({'moto', 'flask', 'boto3', 'docker'} & set(sys.modules)))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == ""
+    assert users_of("moto") == {"local_aws/moto_app.py", "local_aws/moto_dispatch.py"}
+
+
+def test_what_runs_in_other_programs_needs_nothing_of_devkit() -> None:
+    hook = {name: set(imports(tree)) for name, tree in modules() if "/hook/" in name}
+    assert list(hook) == ["local_aws/hook/sitecustomize.py"]
+    assert not [each for each in hook["local_aws/hook/sitecustomize.py"] if "devkit" in each]
 
 
 def test_the_public_names_are_these() -> None:

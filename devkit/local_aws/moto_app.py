@@ -1,0 +1,414 @@
+"""Everything that no live service answers for: moto, in this process.
+
+moto is imported when this begins, in a thread of its own: the endpoint answers meanwhile, and only
+what is meant for moto waits. Then it is told what it was told before the last end (``journal``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from urllib.parse import parse_qs, urlencode
+
+from devkit.contract import LOCAL_ACCOUNT, LOCAL_REGION
+from devkit.errors import ConfigError
+from devkit.local_aws import errors, validation, wire, wsgi
+from devkit.local_aws.errors import AwsError, UnknownToMoto, WireAnswer
+from devkit.local_aws.journal import Entry, Journal, is_kept
+from devkit.local_aws.models import Api, Identified, Models
+from devkit.local_aws.network import LeavesTheMachine, confined
+from devkit.local_aws.routing import Head, Route, is_form, route
+from devkit.local_aws.threads import DaemonPool
+
+if TYPE_CHECKING:
+    from random import Random
+
+_THREADS = 32
+_HTML = b"<!doctype html"
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_RESET = Head(method="POST", path="/moto-api/reset", headers={"host": "127.0.0.1"})
+# Answered by moto with a container from an image of another registry, or with a canned text.
+_NOT_FROM_MOTO = {("lambda", "Invoke"), ("lambda", "InvokeAsync")}
+_DUMMY_KEY = "test"
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came of telling moto again what it was told before."""
+
+    calls: int = 0
+    failed: tuple[str, ...] = ()
+    """What did not go as it went then."""
+    seconds: float = 0.0
+
+
+Seed = Callable[["Moto"], None]
+"""What there is from the start; called in moto's thread, when it is empty."""
+
+
+class Moto:
+    """moto as a backend of the endpoint; belongs to one event loop.
+
+    What moto holds is global in a process: there can be one at a time.
+
+    Args:
+        models: The descriptions of the APIs.
+        journal: Where what changes moto is kept.
+        seed: Makes what there is from the start.
+    """
+
+    def __init__(self, models: Models, journal: Journal, seed: Seed) -> None:
+        self._models = models
+        self._journal = journal
+        self._seed = seed
+        self._pool = DaemonPool(_THREADS, "moto")
+        self._application: _Application | None = None
+        self._ready: asyncio.Future[Replay] | None = None
+
+    def begin(self) -> None:
+        """Import moto, and bring it to where it was; whoever needs it waits for that."""
+        loop = asyncio.get_running_loop()
+        self._ready = loop.run_in_executor(self._pool, self._load)
+        self._ready.add_done_callback(_retrieved)
+
+    async def ready(self) -> Replay:
+        """Wait until it is there.
+
+        Raises:
+            ConfigError: moto is not installed.
+        """
+        assert self._ready is not None, "begin() comes first"  # noqa: S101
+        return await asyncio.shield(self._ready)
+
+    async def handle(self, head: Head, body: bytes, at: Route, what: Identified) -> WireAnswer:
+        """Moto's answer; where it has none, an error in AWS's form.
+
+        Raises:
+            AwsError: moto cannot answer.
+        """
+        await self.ready()
+        return await self._in_thread(self._answer, head, body, at, what)
+
+    async def ask(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any],
+        *,
+        access_key: str | None = None,
+        region: str = LOCAL_REGION,
+    ) -> dict[str, Any]:
+        """What moto answers to a call made here; see ``services.Backend``."""
+        await self.ready()
+        return await self._in_thread(self.tell, service, operation, parameters, access_key, region)
+
+    async def reset(self) -> None:
+        """Forget everything but what there is from the start."""
+        await self.ready()
+        await self._in_thread(self._reset)
+        self._journal.clear()
+
+    async def stop(self) -> None:
+        """Leave nothing in moto: the next one in this process begins empty."""
+        if self._application is not None:
+            await self._in_thread(self._application.leave)
+        self._pool.shutdown(wait=False)
+        self._journal.close()
+
+    @property
+    def application(self) -> wsgi.Application:
+        """moto's, for what takes and gives bodies as streams."""
+
+        def call(environ: wsgi.Environ, start: wsgi.StartResponse) -> Any:
+            assert self._application is not None  # noqa: S101 - awaited by who calls
+            with confined():
+                return self._application.call(environ, start)
+
+        return call
+
+    def failed(self, error: BaseException, what: Identified, detail: str | None = None) -> AwsError:
+        """What a client is told where moto raised this."""
+        if isinstance(error, (NotImplementedError, UnknownToMoto)):
+            return errors.not_implemented(what.service, what.operation, what.protocol)
+        if isinstance(error, AwsError):
+            return error
+        reason = detail or f"{type(error).__name__}: {error}"
+        return AwsError(
+            "UnsupportedOperationException",
+            f"moto, which answers {what.service}.{what.operation or '?'} for devkit's local AWS, "
+            f"failed at this request ({reason}); asking again will not help.",
+        )
+
+    # --- in a thread --------------------------------------------------------------------------
+
+    async def _in_thread(
+        self, work: Callable[_P, _T], /, *arguments: _P.args, **named: _P.kwargs
+    ) -> _T:
+        return await asyncio.wrap_future(self._pool.submit(work, *arguments, **named))
+
+    def _load(self) -> Replay:
+        begun = time.perf_counter()
+        self._application = _Application()
+        self._make_first()
+        calls, failed = 0, []
+        for entry in self._journal.entries():
+            calls += 1
+            with self._application.drawing(entry.seed):
+                status = self._try(entry)
+            if status != entry.status:
+                failed.append(f"{_told(entry)} answers {status} and not {entry.status}")
+        return Replay(calls, tuple(failed), time.perf_counter() - begun)
+
+    def _try(self, entry: Entry) -> int:
+        try:
+            return self._call(entry.head, entry.body).status
+        except Exception:
+            return int(HTTPStatus.BAD_REQUEST)
+
+    def _reset(self) -> None:
+        self._call(_RESET, b"")
+        self._make_first()
+
+    def _make_first(self) -> None:
+        """What there is from the start has the same identifiers every time."""
+        assert self._application is not None  # noqa: S101
+        with self._application.drawing(0):
+            self._seed(self)
+
+    def _call(self, head: Head, body: bytes) -> WireAnswer:
+        assert self._application is not None  # noqa: S101
+        with confined():
+            return wsgi.call(self._application.call, head, body)
+
+    def _answer(self, head: Head, body: bytes, at: Route, what: Identified) -> WireAnswer:
+        if (what.service, what.operation) in _NOT_FROM_MOTO:
+            raise errors.not_implemented(what.service, what.operation, what.protocol)
+        try:
+            kept = is_kept(at.signing_name, what.operation, head.method)
+            answer = self._kept(head, body) if kept else self._call(head, body)
+        except LeavesTheMachine as error:
+            raise self.failed(error, what) from None
+        except Exception as error:
+            raise self._blame(error, head, body, what) from error
+        if _is_no_answer(answer, head):
+            if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+                raise self.failed(UnknownToMoto(), what)
+            raise self._blame(UnknownToMoto(), head, body, what, f"status {answer.status}")
+        return answer
+
+    def _kept(self, head: Head, body: bytes) -> WireAnswer:
+        assert self._application is not None  # noqa: S101
+        seed = self._application.new_seed()
+        with self._application.drawing(seed):
+            answer = self._call(head, body)
+        if answer.status < HTTPStatus.BAD_REQUEST:
+            self._journal.add(Entry(seed=seed, head=head, body=body, status=answer.status))
+        return answer
+
+    def _blame(
+        self,
+        error: BaseException,
+        head: Head,
+        body: bytes,
+        what: Identified,
+        detail: str | None = None,
+    ) -> AwsError:
+        """Moto trips over what AWS refuses: say what AWS says where the request is at fault."""
+        if isinstance(error, NotImplementedError):
+            return self.failed(error, what)
+        try:
+            _require_sound(head, body, what)
+        except AwsError as fault:
+            return fault
+        if detail is not None:
+            return self.failed(RuntimeError(), what, detail)
+        return self.failed(error, what)
+
+    # --- calls made here ----------------------------------------------------------------------
+
+    def tell(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any],
+        access_key: str | None = None,
+        region: str = LOCAL_REGION,
+        *,
+        keep: bool = True,
+    ) -> dict[str, Any]:
+        """Call an operation of moto's from its own thread.
+
+        Args:
+            service: By botocore's name.
+            operation: Such as ``CreateRole``.
+            parameters: Its parameters.
+            access_key: Who asks.
+            region: Where.
+            keep: Whether a change is kept; what is made at every start need not be.
+
+        Raises:
+            AwsError: It answers with an error.
+        """
+        api = self._models.api(service)
+        assert api is not None, f"botocore has no service {service}"  # noqa: S101
+        head, body = _request(api, operation, parameters, access_key or _DUMMY_KEY, region)
+        at = route(head, _form(head, body))
+        what = self._models.identify(at, head)
+        answer = self._answer(head, body, at, what) if keep else self._call(head, body)
+        return _parsed(api, operation, answer)
+
+
+class _Application:
+    """moto's own application, quiet, and its random numbers."""
+
+    def __init__(self) -> None:
+        try:
+            from moto.core.config import default_user_config  # noqa: PLC0415 - takes 0.4 s
+            from moto.moto_api._internal import mock_random  # noqa: PLC0415
+            from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
+
+            from devkit.local_aws import moto_dispatch  # noqa: PLC0415
+        except ImportError as error:
+            raise ConfigError(
+                f"the local AWS needs moto and what it needs, and {error.name} is not installed",
+                remedy="pip install 'devkit[local-aws]'",
+            ) from None
+        self._config = cast("dict[str, dict[str, bool]]", default_user_config)
+        self._before = {name: dict(self._config[name]) for name in _QUIET_CONFIG}
+        moto_dispatch.begin_iam(LOCAL_ACCOUNT)
+        for name, values in _QUIET_CONFIG.items():
+            self._config[name].update(values)
+        self.call: wsgi.Application = moto_dispatch.Dispatcher(create_backend_app)
+        self._random: Random = mock_random
+        self._drawing = moto_dispatch.PerCallRandom.take_over(mock_random)
+        self._undo = moto_dispatch.draw_backends(self._drawing)
+
+    def new_seed(self) -> int:
+        """The next call's; follows from ``POST /moto-api/seed`` where somebody set that."""
+        return self._random.getrandbits(64)
+
+    @contextmanager
+    def drawing(self, seed: int) -> Iterator[None]:
+        """Let this thread draw the random numbers of a seed."""
+        with self._drawing(seed):
+            yield
+
+    def leave(self) -> None:
+        """Leave moto as it was."""
+        for name, values in self._before.items():  # first: a reset takes longer with policies
+            self._config[name].update(values)
+        wsgi.call(self.call, _RESET, b"")
+        self._undo()
+
+
+_QUIET_CONFIG: Mapping[str, Mapping[str, bool]] = {
+    "iam": {"load_aws_managed_policies": True},  # so that they can be attached
+    # With these, moto would have an engine pull images from a registry.
+    "lambda": {"use_docker": False},
+    "batch": {"use_docker": False},
+}
+
+
+def _require_sound(head: Head, body: bytes, what: Identified) -> None:
+    """Make sure that a request is what the operation's description allows.
+
+    Raises:
+        AwsError: It is not.
+    """
+    operation = what.known_operation
+    if what.api is None or operation is None or what.protocol not in wire.PROTOCOLS:
+        return
+    model = what.api.operation(operation)
+    arguments = parse_qs(head.query, keep_blank_values=True)
+    if is_form(head):
+        arguments |= parse_qs(body.decode("latin-1"), keep_blank_values=True)
+    parameters = wire.parameters_of(
+        model,
+        what.protocol,
+        headers=head.headers,
+        labels=what.labels,
+        arguments=arguments,
+        body=body,
+    )
+    validation.require_valid(model.input_shape, parameters, what.protocol)
+
+
+def _is_no_answer(answer: WireAnswer, head: Head) -> bool:
+    """Whether this is a page of moto's web framework: a request that moto has no place for."""
+    if answer.status < HTTPStatus.BAD_REQUEST:
+        return False
+    if head.method == "HEAD":
+        return False
+    nowhere = answer.status == HTTPStatus.NOT_FOUND and not answer.body
+    return nowhere or answer.body[: len(_HTML)].lower() == _HTML
+
+
+def _request(
+    api: Api, operation: str, parameters: Mapping[str, Any], access_key: str, region: str
+) -> tuple[Head, bytes]:
+    from botocore.serialize import create_serializer  # noqa: PLC0415 - only where it is asked
+
+    serializer = create_serializer(api.model.resolved_protocol, include_validation=False)
+    request = serializer.serialize_to_request(dict(parameters), api.operation(operation))
+    body = request["body"]
+    content = urlencode(body).encode() if isinstance(body, dict) else body
+    content = content.encode() if isinstance(content, str) else content or b""
+    scope = f"{access_key}/20260101/{region}/{api.model.signing_name}/aws4_request"
+    headers = {name.lower(): str(value) for name, value in request["headers"].items()}
+    headers |= {
+        "host": f"{api.model.endpoint_prefix}.{region}.amazonaws.com",
+        "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none",
+    }
+    return (
+        Head(
+            method=request["method"],
+            path=request["url_path"],
+            query=urlencode(request["query_string"]),
+            headers=headers,
+        ),
+        content,
+    )
+
+
+def _parsed(api: Api, operation: str, answer: WireAnswer) -> dict[str, Any]:
+    from botocore.awsrequest import HeadersDict  # noqa: PLC0415 - only where it is asked
+    from botocore.parsers import create_parser  # noqa: PLC0415
+
+    headers = HeadersDict()
+    for name, value in answer.headers.items():
+        headers[name] = value
+    response = {"status_code": answer.status, "headers": headers, "body": answer.body}
+    parser = create_parser(api.model.resolved_protocol)
+    parsed: dict[str, Any] = parser.parse(response, api.operation(operation).output_shape)
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        error = parsed.get("Error", {})
+        code, message = error.get("Code", str(answer.status)), error.get("Message", "")
+        raise AwsError(str(code), str(message), answer.status)
+    parsed.pop("ResponseMetadata", None)
+    return parsed
+
+
+def _form(head: Head, body: bytes) -> dict[str, str]:
+    return dict(_pairs(body)) if is_form(head) else {}
+
+
+def _pairs(body: bytes) -> Iterator[tuple[str, str]]:
+    for name, values in parse_qs(body.decode("latin-1"), keep_blank_values=True).items():
+        yield name, values[-1]
+
+
+def _told(entry: Entry) -> str:
+    at = route(entry.head, _form(entry.head, entry.body))
+    return f"{at.signing_name} {at.operation or f'{entry.head.method} {entry.head.path}'}"
+
+
+def _retrieved(future: asyncio.Future[Any]) -> None:
+    """Whoever needs moto is told why it is not there; nobody else has to be."""
+    if not future.cancelled():
+        future.exception()

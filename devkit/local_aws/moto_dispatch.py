@@ -1,0 +1,115 @@
+"""moto's dispatcher and random numbers, with what the endpoint needs of them.
+
+The only module that imports moto when it is imported.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+from moto.backends import list_of_moto_modules
+from moto.core.base_backend import AccountSpecificBackend
+from moto.iam.models import iam_backends
+from moto.moto_api._internal.moto_random import MotoRandom
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+
+from devkit.local_aws.errors import UnknownToMoto
+
+
+class Dispatcher(DomainDispatcherApplication):
+    """Says so where moto has no such service; moto itself prints that, and takes it for S3."""
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """The service behind a host name."""
+        if host is not None and not self._knows(host):
+            raise UnknownToMoto(host)
+        return super().get_backend_for_host(host)
+
+    @lru_cache(maxsize=1024)  # noqa: B019 - one dispatcher a process
+    def _knows(self, host: str) -> bool:
+        if host == "moto_api" or host in list_of_moto_modules():
+            return True
+        return any(pattern.match(f"http://{host}") for _, pattern in self.backend_url_patterns)
+
+
+Drawing = Callable[[int], AbstractContextManager[None]]
+"""Lets a thread draw the random numbers of a seed, to the end of the block."""
+
+
+def draw_backends(drawing: Drawing) -> Callable[[], None]:
+    """Let what services have from the start (EC2's default network) be the same every time.
+
+    moto makes it when a service is first asked for anything, whatever that is.
+
+    Returns:
+        What undoes it.
+    """
+    backends: Any = AccountSpecificBackend
+    original = backends.__getitem__
+
+    def make(self: Any, region_name: str) -> Any:
+        if region_name in self.keys():
+            return original(self, region_name)
+        place = f"{self.service_name}/{self.account_id}/{region_name}"
+        with drawing(zlib.crc32(place.encode())):
+            return original(self, region_name)
+
+    def undo() -> None:
+        backends.__getitem__ = original
+
+    backends.__getitem__ = make
+    return undo
+
+
+def begin_iam(account: str) -> None:
+    """Make IAM's other partitions, before the managed policies of all are asked for.
+
+    moto looks for an access key in every partition. With a thousand and a half policies each, the
+    first request would wait for most of a second.
+    """
+    backends = iam_backends[account]
+    for partition in backends.regions:
+        if partition != "aws":
+            backends[partition]
+
+
+class _Drawn(threading.local):
+    source: Random | None = None
+
+
+class PerCallRandom(MotoRandom):
+    """moto's one source of random numbers, from which a thread can draw those of a seed."""
+
+    _drawn = _Drawn()
+
+    @classmethod
+    def take_over(cls, source: MotoRandom) -> Drawing:
+        """Make moto's source one of these; everything in moto refers to that very object."""
+        source.__class__ = cls
+
+        @contextmanager
+        def drawing(seed: int) -> Iterator[None]:
+            before = cls._drawn.source
+            cls._drawn.source = Random(seed)  # noqa: S311 - moto's identifiers are no secrets
+            try:
+                yield
+            finally:
+                cls._drawn.source = before
+
+        return drawing
+
+    def random(self) -> float:
+        """The next number between 0 and 1."""
+        source = self._drawn.source
+        return super().random() if source is None else source.random()
+
+    def getrandbits(self, k: int) -> int:
+        """The next ``k`` bits."""
+        source = self._drawn.source
+        return super().getrandbits(k) if source is None else source.getrandbits(k)

@@ -1,0 +1,230 @@
+"""The endpoint as a server: a thread with an event loop, its sockets, and all that answers.
+
+::
+
+    with LocalAws() as aws:
+        boto3.client("sts", endpoint_url=aws.url, …)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from devkit.engines.base import EngineName
+from devkit.errors import PortInUse
+from devkit.event_loop import BACKLOG, LoopThread, accept_no_more, listen
+from devkit.local_aws import identity
+from devkit.local_aws.journal import FORGOTTEN, Journal
+from devkit.local_aws.listener import Listener, OnEvent, Services
+from devkit.local_aws.models import Models
+from devkit.local_aws.moto_app import Moto, Replay
+from devkit.local_aws.moto_s3 import MotoS3
+from devkit.local_aws.services import RawService, Service
+from devkit.ports import LOOPBACK
+
+PORT = 4566
+CONTAINER_HOST = "host.docker.internal"
+GRACE_S = 5.0
+_CLOSE_S = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the endpoint is started with."""
+
+    port: int = 0
+    """On 127.0.0.1; 0 takes a free one."""
+    journal: Path | None = None
+    """Where what moto is told is kept; ``None`` forgets it."""
+    services: Sequence[Service] = ()
+    """Live services, besides STS and IAM."""
+    raw: Mapping[str, RawService] = field(default_factory=dict)
+    """By signing name; S3 is moto's where there is no other."""
+
+
+class LocalAws:
+    """The endpoint; a context manager, or :meth:`start` and :meth:`stop`.
+
+    Args:
+        options: What it is started with.
+        on_event: Called from the endpoint's thread with a line per request.
+    """
+
+    def __init__(
+        self, options: Options | None = None, *, on_event: OnEvent = lambda _line: None
+    ) -> None:
+        self._options = options or Options()
+        self._on_event = on_event
+        self._running: _Running | None = None
+        self._thread: LoopThread | None = None
+
+    def __enter__(self) -> LocalAws:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def start(self) -> None:
+        """Listen; the first requests are answered while moto is still being imported.
+
+        Raises:
+            PortInUse: Another program listens there.
+        """
+        listening = listen(LOOPBACK, self._options.port)
+        thread = LoopThread("local aws")
+        running = _Running(self._options, listening, self._on_event)
+        try:
+            thread.call(running.open(listening))
+        except BaseException:
+            thread.end()
+            listening.close()
+            raise
+        self._running, self._thread = running, thread
+
+    def reach_from_containers(self, bridge: str) -> bool:
+        """Listen on an address of this machine that containers reach, at the same port.
+
+        Returns:
+            Whether this machine has that address. The bridge of an engine that lives in a virtual
+            machine is none of its addresses; such engines have ``host.docker.internal`` instead.
+
+        Raises:
+            PortInUse: Another program listens there.
+        """
+        running, thread = self._require_running()
+        try:
+            listening = listen(bridge, running.port)
+        except PortInUse:
+            raise
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                return False
+            raise
+        thread.call(running.listen(listening, bridge))
+        return True
+
+    def stop(self, grace_s: float = GRACE_S) -> None:
+        """End everything that was started; requests in flight have this long to finish.
+
+        Stopping twice is not an error.
+        """
+        running, thread = self._running, self._thread
+        self._running = self._thread = None
+        if running is not None and thread is not None:
+            try:
+                thread.call(running.close(grace_s))
+            finally:
+                thread.end()
+
+    def wait_for_moto(self) -> Replay:
+        """Wait until moto is there as it was.
+
+        Raises:
+            ConfigError: It is not installed.
+        """
+        running, thread = self._require_running()
+        return thread.call(running.backend.ready())
+
+    @property
+    def url(self) -> str:
+        """For processes of this machine."""
+        return self._require_running()[0].url
+
+    def url_for(self, engine: EngineName) -> str:
+        """For a container of this engine."""
+        return self._require_running()[0].url_for(engine)
+
+    def _require_running(self) -> tuple[_Running, LoopThread]:
+        if self._running is None or self._thread is None:
+            raise RuntimeError("the local AWS is not started")
+        return self._running, self._thread
+
+
+class _Running:
+    """What lives in the thread."""
+
+    backend: Moto
+    _listener: Listener
+
+    def __init__(self, options: Options, listening: socket.socket, on_event: OnEvent) -> None:
+        self._options = options
+        self._on_event = on_event
+        self._started = time.monotonic()
+        self._stack = AsyncExitStack()
+        self._listening: list[tuple[asyncio.Server, socket.socket]] = []
+        self._bridges: list[str] = []
+        self.port: int = listening.getsockname()[1]
+        self.url = f"http://{LOOPBACK}:{self.port}"
+
+    def url_for(self, engine: EngineName) -> str:
+        if engine != "docker":  # its programs are on this machine's network, or on none
+            return self.url
+        return f"http://{self._bridges[0] if self._bridges else CONTAINER_HOST}:{self.port}"
+
+    async def open(self, listening: socket.socket) -> None:
+        async with AsyncExitStack() as stack:
+            services = await self._begin(stack)
+            self._listener = Listener(services, self._bridges, self._status, self._on_event)
+            await self.listen(listening)
+            self._stack = stack.pop_all()
+
+    async def listen(self, listening: socket.socket, bridge: str | None = None) -> None:
+        server = await asyncio.get_running_loop().create_server(
+            self._listener, sock=listening, backlog=BACKLOG
+        )
+        self._listening.append((server, listening))
+        if bridge is not None:
+            self._bridges.append(bridge)
+
+    async def _begin(self, stack: AsyncExitStack) -> Services:
+        models = Models()
+        self.backend = Moto(models, Journal(self._options.journal), identity.make_role)
+        stack.push_async_callback(self.backend.stop)
+        self.backend.begin()
+        raw: dict[str, RawService] = {"s3": MotoS3(self.backend, models), **self._options.raw}
+        for each in raw.values():
+            stack.push_async_callback(each.stop)
+        own: tuple[Service, ...] = (
+            identity.CallerIdentity(),
+            identity.PolicySimulator(),
+            *self._options.services,
+        )
+        self._live = {each.name: each for each in own}
+        for service in self._live.values():
+            await service.start(self)
+            stack.push_async_callback(service.stop)
+        return Services(live=self._live, raw=raw, moto=self.backend, models=models)
+
+    async def close(self, grace_s: float) -> None:
+        for server, listening in self._listening:
+            await accept_no_more(server, listening)
+        self._listener.pre_shutdown()
+        await self._listener.finished(grace_s)
+        await self._listener.shutdown(_CLOSE_S)
+        await self._stack.aclose()
+
+    def _status(self) -> Mapping[str, Any]:
+        return {
+            "url": self.url,
+            "container_url": self.url_for("docker"),
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            "services": {name: sorted(each.operations) for name, each in self._live.items()},
+            "not_kept": sorted(FORGOTTEN.values()),
+        }

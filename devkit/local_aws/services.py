@@ -1,0 +1,164 @@
+"""The seam for what answers for real: live services, operation by operation.
+
+A :class:`Service` answers some operations of one AWS service; what it does not have is left to
+moto. It is given parameters that AWS's description of the API allows, and gives members of that
+description's output. A :class:`RawService` answers every request to a service itself, as HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+from devkit.contract import LOCAL_ACCOUNT, LOCAL_REGION
+from devkit.engines.base import EngineName
+from devkit.local_aws.errors import AwsError
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+_TOO_LARGE = "RequestEntityTooLargeException"
+
+
+class Backend(Protocol):
+    """Everything that no live service answers for, to be asked from here: moto."""
+
+    async def ask(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any],
+        *,
+        access_key: str | None = None,
+        region: str = LOCAL_REGION,
+    ) -> dict[str, Any]:
+        """What it answers.
+
+        Raises:
+            AwsError: It answers with an error.
+        """
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request for one operation."""
+
+    service: str
+    """By botocore's name: ``sagemaker-runtime``."""
+    operation: str
+    parameters: Mapping[str, Any]
+    """By the description's names, checked against it; no payload of bytes is among them."""
+    backend: Backend
+    """For what this service does not keep itself."""
+    request_id: str
+    account: str = LOCAL_ACCOUNT
+    region: str = LOCAL_REGION
+    access_key: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By lower-case name."""
+    body: AsyncIterator[bytes] = field(default_factory=_nothing)
+    """The payload, where that is bytes, as it comes. Can be read once."""
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """The whole payload.
+
+        Raises:
+            AwsError: It is larger than that.
+        """
+        content = bytearray()
+        async for chunk in self.body:
+            content += chunk
+            if len(content) > limit_bytes:
+                raise AwsError(
+                    _TOO_LARGE,
+                    f"Request must be smaller than {limit_bytes} bytes for the {self.operation} "
+                    "operation",
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                )
+        return bytes(content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The answer to a call."""
+
+    members: Mapping[str, Any] = field(default_factory=dict)
+    """Of the operation's output; datetimes for timestamps, bytes for blobs."""
+    status: int | None = None
+    """By default the description's."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Besides those that the description has members for."""
+    stream: AsyncGenerator[bytes, None] | None = None
+    """The body, instead of what the members would make it; sent as it comes, closed in any case."""
+
+
+Handler = Callable[[Call], Awaitable[Result]]
+
+
+class Surroundings(Protocol):
+    """The endpoint, as a service sees it; what is asked for is as it is at that moment."""
+
+    @property
+    def url(self) -> str:
+        """For processes of this machine."""
+
+    def url_for(self, engine: EngineName) -> str:
+        """For a container of this engine."""
+
+    @property
+    def backend(self) -> Backend:
+        """Whom to ask for what no live service answers."""
+
+
+class Service(Protocol):
+    """A live service. Its handlers run in the endpoint's event loop, and must not block it."""
+
+    @property
+    def name(self) -> str:
+        """Botocore's name."""
+
+    @property
+    def operations(self) -> Mapping[str, Handler]:
+        """What it answers, by operation."""
+
+    async def start(self, surroundings: Surroundings) -> None:
+        """Begin; requests come from now on."""
+
+    async def reset(self) -> None:
+        """Forget everything, as after ``POST /moto-api/reset``."""
+
+    async def stop(self) -> None:
+        """End everything that was started; no request comes any more."""
+
+
+class RawService(Protocol):
+    """Answers every request to one service as it is, such as S3."""
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request; the body has not been read."""
+
+    async def reset(self) -> None:
+        """Forget everything."""
+
+    async def stop(self) -> None:
+        """End; no request comes any more."""
+
+
+class StatelessService:
+    """A live service that keeps nothing of its own; a base for such."""
+
+    async def start(self, surroundings: Surroundings) -> None:
+        """Nothing is to be begun."""
+
+    async def reset(self) -> None:
+        """Nothing is to be forgotten."""
+
+    async def stop(self) -> None:
+        """Nothing is to be ended."""

@@ -1,0 +1,238 @@
+"""The endpoint of a project: started, found, asked and stopped, as the commands do it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime, timezone
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from devkit import config
+from devkit.errors import ConfigError, DevkitError, EngineError, NotFound
+from devkit.local_aws.environment import for_endpoint
+from devkit.local_aws.state import AlreadyUp, Endpoint, Held, Kind, State, this_process
+
+if TYPE_CHECKING:
+    from devkit.config import Settings
+    from devkit.local_aws.server import LocalAws
+    from devkit.progress import Observer
+
+_POLL_S = 0.02
+_ANSWER_S = 5.0
+# What the endpoint takes to stop, on top of the grace for requests in flight.
+_STOPPING_S = 30.0
+_BEGINNING_S = 30.0
+_PROBE_S = 1
+_NEEDED = ("moto", "flask", "flask_cors", "boto3", "regex")
+
+
+def require_installed() -> None:
+    """Make sure that what the endpoint is made of is there, before anything is begun.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"the local AWS needs {', '.join(missing)}, which {_is(missing)} not installed",
+            remedy="pip install 'devkit[local-aws]'",
+        )
+
+
+@contextmanager
+def running(
+    settings: Settings, state: State, *, port: int, kind: Kind, observer: Observer
+) -> Iterator[tuple[LocalAws, Endpoint]]:
+    """Run the endpoint of a project in this process until the end of the block.
+
+    Args:
+        settings: The project's.
+        state: Its folder.
+        port: On 127.0.0.1; 0 takes a free one.
+        kind: For whom.
+        observer: Is told what is not as one might expect.
+
+    Raises:
+        AlreadyUp: It is up already.
+        PortInUse: Another program listens there.
+    """
+    require_installed()
+    from devkit.local_aws.server import LocalAws, Options  # noqa: PLC0415 - takes 0.3 s
+
+    with state.held() as held, LocalAws(Options(port=port, journal=state.journal)) as aws:
+        _open_bridge(settings, aws, observer)
+        endpoint = Endpoint(
+            url=aws.url,
+            container_url=aws.url_for("docker"),
+            pid=this_process(),
+            started=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            kind=kind,
+        )
+        held.announce(endpoint)
+        try:
+            yield aws, endpoint
+        finally:
+            _withdraw(state, held, kind, observer)
+
+
+def starter(
+    settings: Settings, state: State, argv: Sequence[str], observer: Observer
+) -> Callable[[], AbstractContextManager[tuple[LocalAws, Endpoint]]]:
+    """What starts an endpoint for the length of the command that was given as ``argv``."""
+
+    def start() -> AbstractContextManager[tuple[LocalAws, Endpoint]]:
+        become_clean(argv)
+        return running(settings, state, port=0, kind="exec", observer=observer)
+
+    return start
+
+
+def become_clean(argv: Sequence[str]) -> None:
+    """Start this very command anew without the developer's AWS in its environment.
+
+    moto asks boto3 for a session of its own now and then, and that reads whatever profile the
+    environment names.
+    """
+    environ = config.process_environment()
+    clean = for_endpoint(environ)
+    if dict(environ) != clean:
+        os.execve(sys.executable, [sys.executable, "-m", "devkit", *argv], clean)  # noqa: S606
+
+
+def wait_for_ever() -> None:
+    """Until a signal comes."""
+    while True:
+        signal.pause()
+
+
+@contextmanager
+def for_a_command(
+    state: State,
+    start: Callable[[], AbstractContextManager[tuple[LocalAws, Endpoint]]],
+    observer: Observer,
+) -> Iterator[Endpoint]:
+    """The endpoint that is up, or one that ``start`` makes for as long as the block lasts.
+
+    Args:
+        state: The project's folder.
+        start: Gives a context manager, as :func:`running` does.
+        observer: Is told that one is started.
+    """
+    deadline = time.monotonic() + _BEGINNING_S
+    while True:
+        with state.used() as stays:
+            found = state.endpoint() if stays else None
+            if found is not None:
+                yield found
+                return
+        try:
+            with start() as (_, endpoint):
+                observer.note(f"local AWS at {endpoint.url}, until the command ends")
+                yield endpoint
+                return
+        except AlreadyUp:  # another one begins or ends at this moment
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_S)
+
+
+def status(state: State) -> tuple[Endpoint, Mapping[str, Any]]:
+    """The endpoint that is up, and what it says of itself.
+
+    Raises:
+        NotFound: None is up.
+        DevkitError: It does not answer.
+    """
+    endpoint = state.endpoint()
+    if endpoint is None:
+        raise NotFound("the local AWS of this project is not up", remedy="devkit up starts it")
+    try:
+        return endpoint, _ask(endpoint.url)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise DevkitError(
+            f"the local AWS at {endpoint.url} (process {endpoint.pid}) does not answer: {error}",
+            remedy="devkit down stops it",
+        ) from None
+
+
+def stop(state: State) -> Endpoint | None:
+    """Stop the endpoint, and wait until it has ended; ``None`` where none was up.
+
+    Raises:
+        DevkitError: It does not end.
+    """
+    endpoint = state.endpoint()
+    if endpoint is None:
+        return None
+    with suppress(ProcessLookupError):  # it has just ended
+        os.kill(endpoint.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOPPING_S
+    while state.is_held():
+        if time.monotonic() > deadline:
+            raise DevkitError(
+                f"the local AWS at {endpoint.url} does not end",
+                remedy=f"kill -9 {endpoint.pid}; nothing that it holds is lost",
+            )
+        time.sleep(_POLL_S)
+    return endpoint
+
+
+def _open_bridge(settings: Settings, aws: LocalAws, observer: Observer) -> None:
+    """Let containers of the docker engine reach the endpoint, where that engine is in use."""
+    if settings.engine == "process":
+        return
+    from devkit.engines.docker_connection import (  # noqa: PLC0415 - takes 0.2 s
+        DockerSettings,
+        bridge_address,
+    )
+
+    machine = settings.machine
+    docker = DockerSettings(
+        host=machine.docker_host,
+        context=machine.docker_context,
+        tls_verify=machine.docker_tls_verify,
+        cert_path=machine.docker_cert_path,
+    )
+    try:
+        address = bridge_address(docker, timeout_s=_PROBE_S)
+    except EngineError as error:
+        if settings.engine == "docker":
+            observer.note(f"containers cannot reach the local AWS: {error.message}")
+        return
+    if address is not None:
+        aws.reach_from_containers(address)
+
+
+def _withdraw(state: State, held: Held, kind: Kind, observer: Observer) -> None:
+    """Be found no more; one that belongs to a command stays while other commands use it."""
+    if kind == "up":
+        held.withdraw()
+        return
+    with state.unused(lambda: observer.note("another devkit exec uses this local AWS: waiting")):
+        held.withdraw()
+
+
+def _ask(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(
+        str(parts.hostname), parts.port or 80, timeout=_ANSWER_S
+    )
+    try:
+        connection.request("GET", "/_devkit/status")
+        document: dict[str, Any] = json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+    return document
+
+
+def _is(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
