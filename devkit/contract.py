@@ -57,9 +57,16 @@ MAX_INSTANCES = 100
 
 # §2.3
 SERVE_PORT = 8080
+PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
+# devkit's own: tells a program that a debugger may come, and on which port.
+DEBUG_PORT_VARIABLE = "DEVKIT_DEBUG_PORT"
 PING_PATH = "/ping"
 INVOCATIONS_PATH = "/invocations"
 PING_TIMEOUT_S = 2.0
+# In service: how often, and how many failures in a row take a server out. Both are undocumented;
+# the SDK's local mode pings every 5 s.
+PING_INTERVAL_S = 5.0
+PING_FAILURES = 3
 STARTUP_TIMEOUT_S = 480
 INVOCATION_TIMEOUT_S = 60.0
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from devkit.errors import PortInUse
-
-BACKLOG = 1024
 # More than it takes from a connection or a request that is there to one that is dealt with.
 _TURNS = 5
 
@@ -68,25 +64,6 @@ async def accept_no_more(server: asyncio.Server, listening: socket.socket) -> No
     asyncio.get_running_loop().remove_reader(listening.fileno())
     await _turn()
     server.close()
-
-
-def listen(address: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes a free one.
-
-    Raises:
-        PortInUse: Another program listens there.
-    """
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((address, port))
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUse(port) from None
-        raise
-    return listening
 
 
 async def _turn() -> None:

@@ -17,6 +17,7 @@ from devkit.channels.locations import Location
 from devkit.channels.plan import ChannelPlan, Distribution, InputMode
 from devkit.engines.base import Image, Limits
 from devkit.errors import ConfigError
+from devkit.ports import MAX_PORT
 
 _NO_LIMITS = Limits()
 
@@ -166,6 +167,12 @@ class ServeSpec:
     """Whose limits and errors stand before the container (``realtime``, ``serverless``, ``async``);
     ``None`` leaves the container as it is."""
     limits: Limits = _NO_LIMITS
+    reload: bool = False
+    """Whether an edit of ``image.program`` goes live."""
+    build_files: tuple[Path, ...] = ()
+    """What the image is built from besides that folder: its edits are told."""
+    debug_port: int | None = None
+    """A port of the container that is reached at the same number of 127.0.0.1."""
 
     def __post_init__(self) -> None:
         """Check everything, and name every problem."""
@@ -174,6 +181,7 @@ class ServeSpec:
             [
                 *contract.name_problems("server name", self.name),
                 *contract.hosting_environment_problems(self.environment),
+                *_debug_port_problems(self.debug_port),
             ],
         )
 
@@ -264,6 +272,13 @@ def _checkpoint_problems(checkpoints: CheckpointPlan | None) -> list[str]:
     if isinstance(checkpoints.location, Path) and checkpoints.location.is_file():
         problems.append(f"checkpoints: {checkpoints.location} is a file; name a folder")
     return problems
+
+
+def _debug_port_problems(port: int | None) -> list[str]:
+    if port is None or (1 <= port <= MAX_PORT and port != contract.SERVE_PORT):
+        return []
+    why = "it is the same in the container and on this machine"
+    return [f"debug port {port}: 1 to {MAX_PORT}, and not {contract.SERVE_PORT}: {why}"]
 
 
 def _max_run_problems(max_run_s: int) -> list[str]:

@@ -208,8 +208,12 @@ class Project:
         model: Path | str | None = None,
         port: int | None = None,
         image: Image | None = None,
+        reload: bool = False,
+        debug_port: int | None = None,
     ) -> Iterator[Server]:
         """Serve a model until the end of the block; the ping is good when the block begins.
+
+        A server that turns bad is replaced, and keeps its address (§2.3).
 
         Args:
             name: The server's; made up by default.
@@ -219,18 +223,29 @@ class Project:
                 ``/``, or one object. The newest completed job's by default.
             port: On 127.0.0.1; 0 takes a free one; by default that of ``devkit.toml`` (8080).
             image: What :meth:`build` returned; built by default.
+            reload: Whether edits of ``[image] program`` go live while it serves.
+            debug_port: A port of the container for a debugger, reached at the same number of
+                127.0.0.1; the program finds it in ``DEVKIT_DEBUG_PORT``.
 
         Raises:
             ServingFailed: The server died, or its ping was not good in time.
-            PortInUse: The port is taken.
+            PortInUse: A port is taken.
             NotFound: There is no such job, no completed one, or no such model.
             ConfigError: The model is in S3, and the settings name no S3; or it is uncompressed, and
-                the profile serverless.
+                the profile serverless; or there is no program folder to reload.
             DevkitError: The model is not what SageMaker deploys, or could not be fetched.
         """
-        spec = self._server(name, port, self.find_model(model))
+        spec = replace(
+            self._server(name, port, self.find_model(model)), reload=reload, debug_port=debug_port
+        )
+        if reload:
+            self._require_program()
+        if debug_port is not None:
+            require_free_port(debug_port)
         target = self.target
         spec = replace(spec, image=image or self.build())
+        if reload:
+            spec = self._with_program(spec)
         with ExitStack() as stack:
             with step(self._observer, "serve") as serving:
                 server = stack.enter_context(target.deploy(spec))
@@ -335,6 +350,25 @@ class Project:
             profile=None if serve.profile == "direct" else serve.profile,
             limits=serve.limits,
         )
+
+    def _require_program(self) -> None:
+        """Make sure that there is something to reload."""
+        program = self.settings.image.program
+        if not program.is_dir():
+            raise ConfigError(
+                f"--reload shows edits of the program folder, and there is no folder {program}"
+                + (f": of {self._image} there is only the image" if self._image else ""),
+                remedy="set [image] program to the folder with serve, or leave --reload away",
+            )
+
+    def _with_program(self, spec: ServeSpec) -> ServeSpec:
+        """The server with the project's program folder in place of the image's own copy of it."""
+        image = self.settings.image
+        build_files = [] if image.requirements is None else [image.requirements]
+        if self.engine.name == "docker" and self._image is None:
+            build_files.append(image.context / "Dockerfile")
+        program = replace(spec.image, program=image.program, program_path=image.program_path)
+        return replace(spec, image=program, build_files=tuple(build_files))
 
     # --- what there is -----------------------------------------------------------------------
 

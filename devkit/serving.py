@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from devkit import contract, opt_ml
-from devkit.attempt import Attempt, diagnose, diagnose_refusal
+from devkit.attempt import Attempt
 from devkit.channels.s3_reading import S3Client
-from devkit.engines.base import Address, ContainerSpec, Engine, StartRefused
-from devkit.errors import InvocationFailed, ServingFailed
+from devkit.debug_port import DebugPort
+from devkit.engines.base import Address, Engine
+from devkit.errors import InvocationFailed
 from devkit.finishing import Ending
-from devkit.instances import Instance
+from devkit.fleet import Fleet
 from devkit.job import ServeSpec, Status
-from devkit.logs import tail
 from devkit.progress import Observer
-from devkit.runtime_client import await_ping, decode, encode, invoke
+from devkit.replacement import Edits, Replacement
+from devkit.runtime_client import decode, encode, invoke
 from devkit.s3 import no_s3
 from devkit.store import Run, Store, store_errors
+from devkit.watching import Watch, files_snapshot, folder_snapshot
 
 if TYPE_CHECKING:
-    from devkit.front.server import Front
-
-_DEATH_TIMEOUT_S = 5
-_INSTANCE = "instance-1"
+    from devkit.front.entrance import Entrance
 
 
 class Server:
-    """A server whose ping is good."""
+    """A server in service, which devkit keeps so: one that turns bad is replaced (§2.3).
 
-    def __init__(self, run: Run, address: Address, instance: Instance) -> None:
+    Its address is the same whichever instance answers.
+    """
+
+    def __init__(self, run: Run, address: Address, keeper: _Keeper) -> None:
         self.run = run
         self.address = address
-        self._instance = instance
+        self._keeper = keeper
 
     @property
     def name(self) -> str:
@@ -70,27 +73,28 @@ class Server:
             )
         except InvocationFailed as error:
             if error.status is None:
-                error.log_tail = tuple(tail(self.run))
+                error.log_tail = tuple(self._keeper.tail())
             raise
         return decode(reply)
 
     def wait(self) -> NoReturn:
-        """Wait until the server ends, which it does by itself only when something is wrong.
-
-        Raises:
-            ServingFailed: It ended.
-        """
-        self._instance.log.wait()
-        raise ServingFailed(
-            f"server {self.name} ended by itself, with exit code {self._instance.container.wait()}",
-            log_tail=tail(self.run),
-            remedy=f"the whole log: devkit logs {self.name}",
-        )
+        """Keep the server in service until Ctrl-C or SIGTERM (or for ever)."""
+        self._keeper.wait()
 
     @property
     def running(self) -> bool:
-        """Whether it still runs."""
-        return not self._instance.ended
+        """Whether an instance is in service now; another one may be on its way."""
+        return self._keeper.replacement.current is not None
+
+    @property
+    def restarts(self) -> int:
+        """How often an instance that had turned bad was replaced."""
+        return self._keeper.replacement.counts.restarts
+
+    @property
+    def reloads(self) -> int:
+        """How often an edit of the program went live."""
+        return self._keeper.replacement.counts.reloads
 
 
 @contextmanager
@@ -109,7 +113,7 @@ def serve(
         DevkitError: Its model is none that SageMaker deploys, or could not be fetched.
         ServingFailed: It died, or its ping was not good in time.
         EngineError: The engine could not run it.
-        PortInUse: ``spec.host_port`` is taken.
+        PortInUse: ``spec.host_port`` or ``spec.debug_port`` is taken.
     """
     attempt = Attempt(
         "server",
@@ -124,122 +128,139 @@ def serve(
         store=store,
         observer=observer,
     )
+    hosting = _Hosting(spec, attempt, store, s3)
     in_service = False
     try:
-        with store_errors(store.root):
-            container_spec = _serving_container(spec, attempt, s3)
-        instance = attempt.instances.start(_INSTANCE, container_spec)
-        with _fronted(spec) as front:
-            server = _await_service(spec, instance, attempt, front)
-            with store_errors(store.root):
-                attempt.run.write("state", {"url": server.url, "pid": os.getpid()})
-            store.index(attempt.run)
-            in_service = True
-            yield server
-            in_service = False
-        attempt.stop([instance], contract.SERVE_STOP_GRACE_S)
+        server = hosting.start()
+        in_service = True
+        yield server
+        in_service = False
+        hosting.wind_down()
+        attempt.stop(attempt.instances.left(), contract.SERVE_STOP_GRACE_S)
         attempt.finish(Ending(Status.STOPPED))
-    except StartRefused as refused:
-        diagnosis = diagnose_refusal(contract.SERVE_ARGUMENT, refused)
-        error = ServingFailed(
-            f"server {spec.name} did not start: {diagnosis.reason}", remedy=diagnosis.remedy
-        )
-        attempt.unwind(error, reason=diagnosis.reason)
-        raise error from None
     except BaseException as error:
-        attempt.unwind(error, in_service=in_service)
+        try:
+            hosting.wind_down()
+        finally:
+            attempt.unwind(error, in_service=in_service)
         raise
+    finally:
+        hosting.close()
 
 
-@contextmanager
-def _fronted(spec: ServeSpec) -> Iterator[_Fronted | None]:
-    """What SageMaker has before a container, listening; it answers 503 until there is one."""
+class _Hosting:
+    """What there is besides the containers of a server: who keeps it, and what leads to it."""
+
+    def __init__(
+        self, spec: ServeSpec, attempt: Attempt, store: Store, s3: Callable[[], S3Client]
+    ) -> None:
+        self._spec, self._attempt, self._store, self._s3 = spec, attempt, store, s3
+        self._debug_port: DebugPort | None = None
+        self._fleet: Fleet | None = None
+        self._entrance: Entrance | None = None
+        self._keeper: _Keeper | None = None
+
+    def start(self) -> Server:
+        """Start the first instance, and wait until its ping is good.
+
+        Raises:
+            ServingFailed: It died, or its ping was not good in time.
+        """
+        spec, attempt = self._spec, self._attempt
+        with store_errors(self._store.root):
+            model = opt_ml.for_serving(attempt.run.opt_ml, spec.model, self._s3)
+        edits = _edits(spec)
+        if spec.debug_port is not None:
+            self._debug_port = DebugPort(spec.debug_port)
+        self._fleet = fleet = Fleet(spec, attempt, model, debug_port=self._debug_port)
+        first = fleet.start()
+        self._entrance = entrance = _open_entrance(spec)  # while the container comes up
+        problem = first.probe.start_up.result()
+        if problem is not None:
+            raise fleet.failure(first, problem)
+        entrance.switch(first.address)
+        replacement = Replacement(first, fleet, entrance, observer=attempt.observer, edits=edits)
+        self._keeper = _Keeper(replacement, fleet)
+        with store_errors(self._store.root):
+            attempt.run.write("state", {"url": entrance.address.url, "pid": os.getpid()})
+        self._store.index(attempt.run)
+        return Server(attempt.run, entrance.address, self._keeper)
+
+    def wind_down(self) -> None:
+        """Replace nothing any more, and take no more requests; those in flight are waited for."""
+        if self._keeper is not None:
+            self._keeper.stop()
+        if self._fleet is not None:
+            self._fleet.close()
+        if self._entrance is not None:
+            self._entrance.stop(contract.SERVE_STOP_GRACE_S)
+
+    def close(self) -> None:
+        """Listen no more."""
+        for each in (self._entrance, self._debug_port):
+            if each is not None:
+                each.close()
+
+
+class _Keeper:
+    """The thread that keeps a server in service."""
+
+    def __init__(self, replacement: Replacement, fleet: Fleet) -> None:
+        self.replacement = replacement
+        self._fleet = fleet
+        self._last = replacement.current
+        self._stopping = threading.Event()
+        self._broken = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> NoReturn:
+        """Wait for ever; what goes wrong in the thread is raised here."""
+        while True:
+            self._broken.wait()
+            if self._error is not None:
+                raise self._error
+
+    def stop(self) -> None:
+        """Keep it no more."""
+        self._stopping.set()
+        self._thread.join()
+
+    def tail(self) -> list[str]:
+        """The last lines of the instance in service, or of the one that was."""
+        last = self.replacement.current or self._last
+        return [] if last is None else self._fleet.tail(last)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.wait(self.replacement.step()):
+                self._last = self.replacement.current or self._last
+        except BaseException as error:
+            self._error = error
+            self._broken.set()
+
+
+def _open_entrance(spec: ServeSpec) -> Entrance:
+    """What clients talk to, listening: what SageMaker has before a container, or a mere relay."""
     if spec.profile is None:
-        yield None
-        return
+        from devkit.front.relay import Relay  # noqa: PLC0415 - as below
+
+        return Relay(spec.host_port)
     from devkit.front.limits import PROFILES  # noqa: PLC0415 - aiohttp takes 0.2 s
     from devkit.front.server import Front  # noqa: PLC0415
 
     limits = PROFILES[spec.profile]  # type: ignore[index]  # the settings have checked it
     front = Front(name=spec.name, limits=limits, listener_port=spec.host_port)
-    address = front.start(None)
-    try:
-        yield _Fronted(front, address)
-    finally:
-        front.stop(contract.SERVE_STOP_GRACE_S)
+    front.start(None)
+    return front
 
 
-@dataclass(frozen=True)
-class _Fronted:
-    """A front, and where it listens."""
-
-    front: Front
-    address: Address
-
-
-def _serving_container(
-    spec: ServeSpec, attempt: Attempt, s3: Callable[[], S3Client]
-) -> ContainerSpec:
-    prepared = opt_ml.for_serving(attempt.run.opt_ml / _INSTANCE, spec.model, s3)
-    return ContainerSpec(
-        name=attempt.instances.container_name(_INSTANCE),
-        image=spec.image,
-        command=(contract.SERVE_ARGUMENT,),
-        environment={
-            **contract.hosting_environment(spec.environment),
-            **spec.platform_environment,
-        },
-        mounts=prepared.mounts,
-        folders=prepared.folders,
-        container_port=contract.SERVE_PORT,
-        host_port=spec.host_port if spec.profile is None else 0,
-        limits=spec.limits,
-        labels=attempt.instances.labels,
-        run_folder=attempt.instances.notes(_INSTANCE),
-    )
-
-
-def _await_service(
-    spec: ServeSpec, instance: Instance, attempt: Attempt, fronted: _Fronted | None
-) -> Server:
-    address = instance.container.address()
-    if address is None:
-        instance.log.wait(_DEATH_TIMEOUT_S)  # an ended container has no address: tell why it ended
-        raise _died(spec, instance, attempt.run)
-    problem = await_ping(
-        address,
-        spec.startup_timeout_s,
-        ended=lambda: instance.ended,
-        on_problem=lambda what: attempt.observer.note(f"ping: {what}"),
-    )
-    if problem is None and fronted is None:
-        return Server(attempt.run, address, instance)
-    if problem is None and fronted is not None:
-        fronted.front.switch(address)
-        return Server(attempt.run, fronted.address, instance)
-    if instance.ended:
-        raise _died(spec, instance, attempt.run)
-    raise ServingFailed(
-        f"server {spec.name} did not pass the ping health check within "
-        f"{spec.startup_timeout_s:g} s: GET /ping: {problem}",
-        log_tail=tail(attempt.run, instance.name),
-        remedy=f"serve must listen on 0.0.0.0:{contract.SERVE_PORT} and answer GET /ping with 200 "
-        f"within {contract.PING_TIMEOUT_S:g} s",
-    )
-
-
-def _died(spec: ServeSpec, instance: Instance, run: Run) -> ServingFailed:
-    diagnosis = diagnose(instance.container, contract.SERVE_ARGUMENT, run, instance.name)
-    log_tail = tail(run, instance.name)
-    if diagnosis is not None:
-        return ServingFailed(
-            f"server {spec.name} did not start: {diagnosis.reason}",
-            remedy=diagnosis.remedy,
-            log_tail=log_tail,
-        )
-    code = instance.container.exit_code()
-    return ServingFailed(
-        f"server {spec.name} ended with exit code {code} before its ping was good",
-        log_tail=log_tail,
-        remedy=f"the whole log: devkit logs {run.name}",
+def _edits(spec: ServeSpec) -> Edits | None:
+    """What to watch, as it is before the first instance starts."""
+    if not spec.reload or spec.image.program is None:
+        return None
+    return Edits(
+        program=Watch(partial(folder_snapshot, spec.image.program)),
+        build=Watch(partial(files_snapshot, spec.build_files)),
     )

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     lines = follow(
         found,
         lambda: arguments.follow and store.owner(found) is not None,
-        named=found.request().get("instances", 1) > 1,
+        named=found.request().get("instances", 1) > 1 or len(list(found.logs.glob("*.log"))) > 1,
     )
     if arguments.json:
         arguments.terminal.result({"name": found.name, "lines": list(lines)}, None)

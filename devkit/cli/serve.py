@@ -1,4 +1,4 @@
-"""devkit serve: serve a model until Ctrl-C; prints the address once the ping is good."""
+"""devkit serve: keep a model served until Ctrl-C; prints the address once the ping is good."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, help="on 127.0.0.1; 0 takes a free one (default: [serve] port, 8080)"
     )
     parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="make every edit of the program folder live; a broken one keeps the server before it",
+    )
+    parser.add_argument(
+        "--debug-port",
+        type=int,
+        metavar="PORT",
+        help="a port for a debugger, the same in the container and on 127.0.0.1; the program finds "
+        "it in DEVKIT_DEBUG_PORT",
+    )
+    parser.add_argument(
         "--detach", action="store_true", help="leave it running, and return once the ping is good"
     )
     parser.add_argument("--report-to", type=int, metavar="FD", help=argparse.SUPPRESS)
@@ -39,7 +51,11 @@ def run(arguments: argparse.Namespace) -> None:
     with (
         background.reporting(arguments.report_to) as report,
         options.project(arguments).serve(
-            name=arguments.name, model=arguments.model, port=arguments.port
+            name=arguments.name,
+            model=arguments.model,
+            port=arguments.port,
+            reload=arguments.reload,
+            debug_port=arguments.debug_port,
         ) as server,
     ):
         document = {"server": server.name, "url": server.url}

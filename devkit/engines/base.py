@@ -57,6 +57,16 @@ class Network:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Port:
+    """A TCP port that a program listens on; it is published on a free port of 127.0.0.1."""
+
+    number: int
+    """As the program has it: on all interfaces of the container."""
+    variable: str
+    """What tells the program another number, where it shares the host's ports with others."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a container may use; ``None`` leaves the engine's own default."""
 
@@ -79,9 +89,10 @@ class Image:
     reference: str
     id: str
     program: Path | None = None
-    """Host folder with ``train`` and ``serve`` (process engine)."""
+    """Host folder with ``train`` and ``serve``. A container has it, read-only, in place of the
+    image's own; to a process it is all there is of the image."""
     program_path: str | None = None
-    """Where that folder stands in the container: its working directory (process engine)."""
+    """Where that folder stands in the container; a process has it as its working directory."""
     environment: Path | None = None
     """Virtual environment the program runs in (process engine)."""
     platform: str | None = None
@@ -118,10 +129,7 @@ class ContainerSpec:
     hostname: str | None = None
     network: Network | None = None
     """The network it is in, as the host ``hostname`` of it; ``None`` is the engine's own."""
-    container_port: int | None = None
-    """The TCP port the program listens on; ``None`` publishes nothing."""
-    host_port: int = 0
-    """Where it is published on 127.0.0.1; 0 takes a free one."""
+    ports: tuple[Port, ...] = ()
     limits: Limits = Limits()
     labels: Mapping[str, str] = field(default_factory=dict)
     run_folder: Path
@@ -176,8 +184,8 @@ class Container(Protocol):
     def labels(self) -> Mapping[str, str]:
         """The labels it was started with."""
 
-    def address(self) -> Address | None:
-        """Where its published port is reached, or ``None`` where it has none."""
+    def address(self, port: int) -> Address | None:
+        """Where one of its ports is reached, or ``None`` where it is not published (any more)."""
 
     def lines(self) -> Iterator[str]:
         """All its output from the first line on, live, without line ends.
@@ -251,7 +259,6 @@ class Engine(Protocol):
 
         Raises:
             EngineError: The engine refused; ``StartRefused`` where the program is to blame.
-            PortInUse: ``spec.host_port`` is taken.
         """
 
     def require_hosts(self, count: int) -> None:

@@ -42,7 +42,7 @@ from devkit.engines.docker_connection import (
 )
 from devkit.engines.docker_container import DockerContainer
 from devkit.engines.tar_stream import seed_chunks
-from devkit.errors import BuildError, EngineError, NotFound, PortInUse
+from devkit.errors import BuildError, EngineError, NotFound
 from devkit.signals import held_back
 
 __all__ = ["DockerEngine", "DockerSettings", "connect"]
@@ -163,14 +163,9 @@ class DockerEngine:
 
     def _create(self, spec: ContainerSpec) -> str:
         limits = spec.limits
-        ports: dict[int | str, Any] = (
-            {}
-            if spec.container_port is None
-            else {f"{spec.container_port}/tcp": ("127.0.0.1", spec.host_port or None)}
-        )
         host_config = self._client.create_host_config(
             mounts=_mounts(spec),
-            port_bindings=ports,
+            port_bindings={port.number: ("127.0.0.1", None) for port in spec.ports},
             mem_limit=limits.memory_bytes,
             nano_cpus=None if limits.cpus is None else int(limits.cpus * 1e9),
             shm_size=limits.shm_bytes,
@@ -189,7 +184,7 @@ class DockerEngine:
                     entrypoint=None if spec.entrypoint is None else list(spec.entrypoint),
                     environment=dict(spec.environment),
                     hostname=spec.hostname,
-                    ports=[] if spec.container_port is None else [spec.container_port],
+                    ports=[port.number for port in spec.ports],
                     labels=dict(spec.labels),
                     name=spec.name,
                     host_config=host_config,
@@ -228,8 +223,6 @@ class DockerEngine:
                 self._client.start(container.identifier)
             except APIError as error:
                 detail = error.explanation or str(error)
-                if "port is already allocated" in detail or "address already in use" in detail:
-                    raise PortInUse(spec.host_port) from None
                 if spec.limits.gpus is not None and any(text in detail for text in _NO_GPUS):
                     raise gpus_refused(detail) from error
                 program = next(iter((*(spec.entrypoint or ()), *spec.command)), "")
@@ -273,7 +266,16 @@ def _mounts(spec: ContainerSpec) -> list[Mount]:
         Mount(target=mount.target, source=str(mount.source), type="bind", read_only=True)
         for mount in spec.mounts
     ]
-    return volumes + binds
+    return volumes + binds + _program_mount(spec.image)
+
+
+def _program_mount(image: Image) -> list[Mount]:
+    """The program folder of the host over the image's own, where one is asked for."""
+    if image.program is None or image.program_path is None:
+        return []
+    return [
+        Mount(target=image.program_path, source=str(image.program), type="bind", read_only=True)
+    ]
 
 
 def _follow_build(events: Iterable[Mapping[str, Any]], on_line: OnLine) -> None:

@@ -44,11 +44,11 @@ class DockerContainer:
         labels: Mapping[str, str] = self._inspect()["Config"]["Labels"] or {}
         return labels
 
-    def address(self) -> Address | None:
-        """Where its port is published."""
-        for bindings in (self._inspect()["NetworkSettings"]["Ports"] or {}).values():
-            for binding in bindings or ():
-                return Address(binding["HostIp"], int(binding["HostPort"]))
+    def address(self, port: int) -> Address | None:
+        """Where one of its ports is published."""
+        published = self._inspect()["NetworkSettings"]["Ports"] or {}
+        for binding in published.get(f"{port}/tcp") or ():
+            return Address(binding["HostIp"], int(binding["HostPort"]))
         return None
 
     def lines(self) -> Iterator[str]:

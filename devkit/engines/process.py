@@ -2,7 +2,7 @@
 
 On Linux the program gets namespaces of its own, as an ordinary user and with nothing changed on the
 host: a writable ``/opt/ml`` made of its folders and mounts, its program folder at the image's own
-path, a private ``/tmp``, a clean environment, and (where it has a port) a network in which it
+path, a private ``/tmp``, a clean environment, and (where it has ports) a network in which it
 alone has that port. Where that is refused, or on macOS, it is a plain process in its program
 folder, told its places in ``SM_*`` variables and its port in ``SAGEMAKER_BIND_TO_PORT``.
 
@@ -19,7 +19,7 @@ import pwd
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -39,9 +39,9 @@ from devkit.engines.process_container import ProcessContainer, discard, find_pro
 from devkit.engines.process_plan import check, lay_out, make_plan
 from devkit.engines.process_supervision import FoundSupervisor, OwnSupervisor, StartFailed
 from devkit.engines.sandbox.plan import CONTAINER_IP, PLAN, Plan, load
-from devkit.errors import BuildError, EngineError, PortInUse, StoreError
+from devkit.errors import BuildError, EngineError, StoreError
+from devkit.ports import LOOPBACK, listen
 
-_BACKLOG = 1024
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _DOCKER = "use the docker engine: --engine docker"
 
@@ -174,21 +174,20 @@ class ProcessEngine:
             raise EngineError(
                 f"plain processes cannot be kept from the network ({self._refusal})", remedy=_DOCKER
             )
-        forwards = isolated and self._serve_network == "own" and spec.container_port is not None
-        listener = None if spec.container_port is None else _listen(spec.host_port)
-        with listener or nullcontext():
-            port = None if listener is None else int(listener.getsockname()[1])
+        forwards = isolated and self._serve_network == "own" and bool(spec.ports)
+        with ExitStack() as stack:
+            listeners = [stack.enter_context(_listener()) for _ in spec.ports]
             plan = make_plan(
                 spec,
                 isolated=isolated,
                 own_network=forwards or spec.network is not None,
-                host_port=port,
+                host_ports=[int(each.getsockname()[1]) for each in listeners],
                 homes=self._homes,
             )
-            if listener is not None and not forwards:
-                listener.close()  # the program itself is to listen there
-                listener = None
-            return _start(plan, listener)
+            if not forwards:
+                stack.close()  # the program itself is to listen there
+                listeners = []
+            return _start(plan, listeners)
 
     def _probe(self) -> None:
         """Find out once whether programs get namespaces, by setting them up for no program."""
@@ -209,7 +208,7 @@ class ProcessEngine:
                 masks=[str(home / ".aws") for home in self._homes],
             )
             try:
-                _start(plan, None).remove()
+                _start(plan, []).remove()
             except _NamespacesRefused as refused:
                 self._note_refusal(refused)
             else:
@@ -227,12 +226,12 @@ class _NamespacesRefused(Exception):
     """The supervisor got no namespaces here."""
 
 
-def _start(plan: Plan, listener: socket.socket | None) -> ProcessContainer:
+def _start(plan: Plan, listeners: Sequence[socket.socket]) -> ProcessContainer:
     """Start a container; on any failure nothing of it is left."""
     supervisor: OwnSupervisor | None = None
     try:
         lay_out(plan)
-        supervisor = OwnSupervisor(plan, listener)
+        supervisor = OwnSupervisor(plan, listeners)
         return ProcessContainer(plan, supervisor)
     except StartFailed as failed:
         error = _explained(failed, plan)
@@ -270,22 +269,12 @@ def _security_module() -> str:
     return f" (AppArmor restricts them: sysctl kernel.{switch.name})" if restricted else ""
 
 
-def _listen(port: int) -> socket.socket:
-    """A socket that listens on 127.0.0.1, so that the port is taken from now on."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _listener() -> socket.socket:
+    """A socket on a free port, so that the port is taken from now on."""
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
-        listener.listen(_BACKLOG)
+        return listen(0)
     except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUse(port) from error
-        raise EngineError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+        raise EngineError(f"cannot listen on {LOOPBACK}: {error.strerror}") from error
 
 
 def _homes(environment: Mapping[str, str]) -> frozenset[Path]:

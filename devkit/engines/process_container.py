@@ -18,6 +18,7 @@ from devkit.engines.sandbox.links import remove_links
 from devkit.engines.sandbox.plan import ENTRIES, OUTPUT, PLAN, Plan
 from devkit.engines.tar_stream import tar_stream
 from devkit.errors import EngineError
+from devkit.ports import LOOPBACK
 
 _HEAD_BYTES = 4096
 _CHUNK_BYTES = 256 * 1024
@@ -47,10 +48,12 @@ class ProcessContainer:
         """The labels it was started with."""
         return self._plan.labels
 
-    def address(self) -> Address | None:
-        """Where its published port is reached, or ``None`` where it has none."""
-        port = self._plan.host_port
-        return None if port is None else Address("127.0.0.1", port)
+    def address(self, port: int) -> Address | None:
+        """Where one of its ports is reached, or ``None`` where it is not published."""
+        for published in self._plan.ports:
+            if published.container == port:
+                return Address(LOOPBACK, published.host)
+        return None
 
     def lines(self) -> Iterator[str]:
         """All its output from the first line on, live, without line ends."""

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from devkit import contract
 from devkit.engines.base import ContainerSpec, Folder, Mount
 from devkit.engines.process_places import Places
-from devkit.engines.sandbox.plan import CONTAINER_IP, HOSTS, OPT_ML, SCRATCH, Bind, Plan
+from devkit.engines.sandbox.plan import (
+    CONTAINER_IP,
+    HOSTS,
+    OPT_ML,
+    SCRATCH,
+    Bind,
+    Plan,
+    PublishedPort,
+)
 from devkit.errors import EngineError
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOUNTABLE = (PurePosixPath("/opt"), PurePosixPath("/tmp"))  # noqa: S108 - the container's own
-_HOSTNAME_CHARACTERS = 63  # what DNS allows of a label; Linux allows one more
+_HOSTNAME_CHARACTERS = 63  # of a label in DNS: what looks the name up may insist on that
 _DOCKER = "use the docker engine: --engine docker"
 
 
@@ -48,7 +56,7 @@ def make_plan(
     *,
     isolated: bool,
     own_network: bool,
-    host_port: int | None,
+    host_ports: Sequence[int],
     homes: Iterable[Path],
 ) -> Plan:
     """The plan for one container.
@@ -56,8 +64,8 @@ def make_plan(
     Args:
         spec: The container; it has passed :func:`check`.
         isolated: Whether its program gets namespaces of its own.
-        own_network: Whether it gets a network of its own, with its port forwarded to.
-        host_port: Where its port is reached on the host.
+        own_network: Whether it gets a network of its own, with its ports forwarded to.
+        host_ports: Where its ports are reached on the host, in the order of the spec.
         homes: The home folders whose ``.aws`` it must not see.
     """
     run_folder = spec.run_folder.absolute()
@@ -74,22 +82,23 @@ def make_plan(
     }
     if spec.image.environment is not None:
         environment["VIRTUAL_ENV"] = str(spec.image.environment)
-    if host_port is not None and not own_network:
-        environment["SAGEMAKER_BIND_TO_PORT"] = str(host_port)
+    published = [
+        PublishedPort(port.number, host) for port, host in zip(spec.ports, host_ports, strict=True)
+    ]
+    told = {port.variable: str(host) for port, host in zip(spec.ports, host_ports, strict=True)}
     if not isolated:
         environment |= places.variables()
     return Plan(
         name=spec.name,
         run_folder=str(run_folder),
         command=[*(spec.entrypoint or ()), *spec.command],
-        environment={**environment, **spec.environment},
+        environment={**environment, **spec.environment, **({} if own_network else told)},
         working_folder=program_path,
         hostname=hostname,
         labels=dict(spec.labels),
         isolated=isolated,
         own_network=own_network,
-        container_port=spec.container_port,
-        host_port=host_port,
+        ports=published,
         folders={folder.target: str(folder.source) for folder in spec.folders},
         binds=_binds(spec, program_path),
         keep=_keep(spec),

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Literal, Protocol
@@ -64,13 +65,13 @@ class OwnSupervisor:
 
     Args:
         plan: The container; laid out in its run folder.
-        listener: The socket its port is published on, where the supervisor is to forward it.
+        listeners: The sockets its ports are published on, where the supervisor forwards them.
 
     Raises:
         StartFailed: Nothing was started, and nothing is left running.
     """
 
-    def __init__(self, plan: Plan, listener: socket.socket | None) -> None:
+    def __init__(self, plan: Plan, listeners: Sequence[socket.socket]) -> None:
         self._run_folder = Path(plan.run_folder)
         self._ended = threading.Event()
         self._gone = threading.Event()
@@ -81,7 +82,7 @@ class OwnSupervisor:
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
         try:
-            self._spawn(listener)
+            self._spawn(listeners)
             self._await_start()
             self._thread = threading.Thread(target=self._follow, name=f"{plan.name}", daemon=True)
             self._thread.start()
@@ -110,11 +111,11 @@ class OwnSupervisor:
             self._process.kill()
             self._gone.wait()
 
-    def _spawn(self, listener: socket.socket | None) -> None:
+    def _spawn(self, listeners: Sequence[socket.socket]) -> None:
         lifeline, self._lifeline = os.pipe()
         status, writer = os.pipe()
         self._status = os.fdopen(status, "rb")
-        inherited = [lifeline, writer, *([] if listener is None else [listener.fileno()])]
+        inherited = [lifeline, writer, *(each.fileno() for each in listeners)]
         package = Path(sandbox.__path__[0])
         output = self._run_folder / OUTPUT
         trouble = self._run_folder / TROUBLE

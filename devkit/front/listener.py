@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from aiohttp import StreamReader, web
 
 from devkit import contract
+from devkit.engines.base import Address
 from devkit.front import errors
 from devkit.front.errors import Refused
 from devkit.front.forwarder import Forwarder
@@ -43,7 +45,7 @@ class Listener(web.Server):
         super().__init__(self._handle, request_factory=self._request)
         self._forwarder = forwarder
         self._on_event = on_event
-        self._in_flight = 0
+        self._in_flight: Counter[Address | None] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -63,19 +65,24 @@ class Listener(web.Server):
             connection.begin(body)
         return self._make_request(message, body, connection, writer, task)
 
+    def in_flight(self, backend: Address) -> int:
+        """How many requests a container has not answered yet; from any thread."""
+        return self._in_flight[backend]
+
     async def finished(self, grace_s: float) -> None:
         """Wait until no request is in flight, or for so long."""
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), grace_s)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._in_flight += 1
+        backend = self._forwarder.backend
+        self._in_flight[backend] += 1
         self._idle.clear()
         try:
             return await self._timed(request)
         finally:
-            self._in_flight -= 1
-            if self._in_flight == 0:
+            self._in_flight[backend] -= 1
+            if not self._in_flight.total():
                 self._idle.set()
 
     async def _timed(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -7,12 +7,12 @@ import socket
 from collections.abc import Callable
 
 from devkit.engines.base import Address
-from devkit.event_loop import BACKLOG, LoopThread, accept_no_more, listen
+from devkit.event_loop import LoopThread, accept_no_more
 from devkit.front.errors import Endpoint
 from devkit.front.forwarder import Forwarder
 from devkit.front.limits import Limits
 from devkit.front.listener import Listener, OnEvent
-from devkit.ports import LOOPBACK
+from devkit.ports import BACKLOG, listen
 
 # What a forced end may still take.
 _CLOSE_S = 0.1
@@ -43,6 +43,7 @@ class Front:
         self._port = listener_port
         self._on_event = on_event
         self._running: _Running | None = None
+        self._address: Address | None = None
 
     def start(self, backend: Address | None) -> Address:
         """Listen, and forward to this container; ``None`` answers 503 until there is one.
@@ -53,7 +54,7 @@ class Front:
         Raises:
             PortInUse: Another program listens there.
         """
-        listening = listen(LOOPBACK, self._port)
+        listening = listen(self._port)
         host, port = listening.getsockname()
         running = _Running(lambda: Forwarder(self._endpoint, self._limits, backend))
         try:
@@ -63,12 +64,24 @@ class Front:
             listening.close()
             raise
         self._running = running
-        return Address(host, port)
+        self._address = Address(host, port)
+        return self._address
+
+    @property
+    def address(self) -> Address:
+        """Where it listens, once it has started."""
+        if self._address is None:
+            raise RuntimeError("the front has not started")
+        return self._address
 
     def switch(self, backend: Address | None) -> None:
         """Forward later requests to another container; those in flight stay where they are."""
         if self._running is not None:
-            self._running.forwarder.backend = backend
+            self._running.call(self._running.switch(backend))
+
+    def busy(self, backend: Address) -> bool:
+        """Whether a request to this container is in flight."""
+        return self._running is not None and self._running.in_flight(backend) > 0
 
     def stop(self, grace_s: float) -> None:
         """Take no more requests, and give those in flight this long to finish.
@@ -81,6 +94,10 @@ class Front:
                 running.call(running.close(grace_s))
             finally:
                 running.end()
+
+    def close(self) -> None:
+        """Stop, and wait for nothing."""
+        self.stop(0)
 
 
 class _Running:
@@ -104,6 +121,12 @@ class _Running:
         self._server = await asyncio.get_running_loop().create_server(
             self._listener, sock=listening, backlog=BACKLOG
         )
+
+    async def switch(self, backend: Address | None) -> None:
+        self.forwarder.backend = backend
+
+    def in_flight(self, backend: Address) -> int:
+        return self._listener.in_flight(backend)
 
     async def close(self, grace_s: float) -> None:
         await accept_no_more(self._server, self._listening)

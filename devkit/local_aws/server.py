@@ -21,7 +21,7 @@ from typing import Any
 
 from devkit.engines.base import EngineName
 from devkit.errors import PortInUse
-from devkit.event_loop import BACKLOG, LoopThread, accept_no_more, listen
+from devkit.event_loop import LoopThread, accept_no_more
 from devkit.local_aws import identity
 from devkit.local_aws.journal import FORGOTTEN, Journal
 from devkit.local_aws.listener import Listener, OnEvent, Services
@@ -29,7 +29,7 @@ from devkit.local_aws.models import Models
 from devkit.local_aws.moto_app import Moto, Replay
 from devkit.local_aws.moto_s3 import MotoS3
 from devkit.local_aws.services import RawService, Service
-from devkit.ports import LOOPBACK
+from devkit.ports import BACKLOG, LOOPBACK, listen
 
 PORT = 4566
 CONTAINER_HOST = "host.docker.internal"
@@ -87,7 +87,7 @@ class LocalAws:
         Raises:
             PortInUse: Another program listens there.
         """
-        listening = listen(LOOPBACK, self._options.port)
+        listening = listen(self._options.port)
         thread = LoopThread("local aws")
         running = _Running(self._options, listening, self._on_event)
         try:
@@ -110,7 +110,7 @@ class LocalAws:
         """
         running, thread = self._require_running()
         try:
-            listening = listen(bridge, running.port)
+            listening = listen(running.port, bridge)
         except PortInUse:
             raise
         except OSError as error:

@@ -24,13 +24,16 @@ from devkit.engines.base import (
     Image,
     Limits,
     Mount,
+    Port,
     ProgramFile,
     StartRefused,
 )
-from devkit.errors import EngineError, NotFound, PortInUse
+from devkit.errors import EngineError, NotFound
 
 _DEADLINE_S = 30.0
 _PYTHON = "#!/usr/bin/env python\n"
+PORT = Port(number=8080, variable="SAGEMAKER_BIND_TO_PORT")
+SECOND_PORT = Port(number=5678, variable="SECOND_PORT")
 
 PROGRAMS = {
     "many-lines": "for n in range(10_000): print('line', n)",
@@ -83,7 +86,7 @@ print('ready', flush=True)
 while True: signal.pause()
 """,
     "serves": """
-import http.server, os, sys
+import http.server, os, sys, threading
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
     def do_GET(self): self.answer(os.environ.get('WHO', 'nobody').encode())
@@ -96,6 +99,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 port = int(os.environ.get('SAGEMAKER_BIND_TO_PORT', 8080))
 server = http.server.ThreadingHTTPServer((sys.argv[1], port), Handler)
+class Second(Handler):
+    def do_GET(self): self.answer(b'the second port')
+if sys.argv[2:]:
+    second = int(os.environ.get('SECOND_PORT', sys.argv[2]))
+    second = http.server.ThreadingHTTPServer((sys.argv[1], second), Second)
+    threading.Thread(target=second.serve_forever, daemon=True).start()
 print('ready', flush=True)
 server.serve_forever()
 """,
@@ -156,7 +165,7 @@ class Bench:
 
     def serve(self, listen_on: str = "0.0.0.0", **fields: object) -> Container:
         """Start a server, as a container does: on every interface of its own."""
-        return self.ready("serves", listen_on, container_port=8080, **fields)
+        return self.ready("serves", listen_on, ports=(PORT,), **fields)
 
 
 @pytest.fixture(scope="session")
@@ -413,7 +422,7 @@ def test_the_file_behind_a_program_can_be_read_after_its_end(bench: Bench) -> No
 
 def test_a_server_is_reached_on_the_loopback_of_the_host(bench: Bench) -> None:
     container = bench.serve(environment={"WHO": "me"})
-    address = container.address()
+    address = container.address(8080)
     assert address is not None
     assert address.host == "127.0.0.1"
     assert _get(container) == "me"
@@ -429,7 +438,7 @@ def test_a_body_of_many_megabytes_goes_both_ways(bench: Bench) -> None:
 
 @pytest.mark.usefixtures("only_contained")
 def test_a_server_is_not_reached_on_any_other_interface(bench: Bench) -> None:
-    address = bench.serve().address()
+    address = bench.serve().address(8080)
     assert address is not None
     for host in _other_addresses():
         with pytest.raises(OSError, match="refused"):
@@ -444,22 +453,10 @@ def test_a_server_that_listens_on_its_own_loopback_only_is_not_reached(bench: Be
         _get(container)
 
 
-def test_a_port_of_the_users_choice_is_used(bench: Bench) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    container = bench.serve(host_port=port)
-    assert _url(container) == f"http://127.0.0.1:{port}"
-    assert _get(container) == "nobody"
-
-
-def test_a_port_in_use_is_refused(bench: Bench) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        spec = bench.spec("serves", "0.0.0.0", container_port=8080, host_port=port)
-        with pytest.raises(PortInUse) as refused:
-            bench.engine.start(spec)
-    assert refused.value.port == port
-    assert bench.engine.reopen(spec.name, spec.run_folder) is None
+def test_several_ports_are_published_each_for_itself(bench: Bench) -> None:
+    container = bench.ready("serves", "0.0.0.0", "5678", ports=(PORT, SECOND_PORT))
+    assert (_get(container), _get(container, 5678)) == ("nobody", "the second port")
+    assert container.address(9999) is None
 
 
 def test_two_servers_can_have_the_same_port_each(bench: Bench) -> None:
@@ -469,7 +466,7 @@ def test_two_servers_can_have_the_same_port_each(bench: Bench) -> None:
 
 
 def test_a_container_without_a_port_has_no_address(bench: Bench) -> None:
-    assert bench.start("exits", "0").address() is None
+    assert bench.start("exits", "0").address(8080) is None
 
 
 def test_removing_leaves_nothing_and_may_be_repeated(bench: Bench) -> None:
@@ -554,14 +551,14 @@ def _content_of(stream: object) -> Mapping[str, str]:
     return content
 
 
-def _url(container: Container) -> str:
-    address = container.address()
+def _url(container: Container, port: int = 8080) -> str:
+    address = container.address(port)
     assert address is not None
     return address.url
 
 
-def _get(container: Container) -> str:
-    with urllib.request.urlopen(f"{_url(container)}/ping", timeout=_DEADLINE_S) as answer:
+def _get(container: Container, port: int = 8080) -> str:
+    with urllib.request.urlopen(f"{_url(container, port)}/ping", timeout=_DEADLINE_S) as answer:
         return str(answer.read().decode())
 
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from devkit.engines.base import BuildRequest, Container, ContainerSpec, Image
+from devkit.engines.base import BuildRequest, Container, ContainerSpec, Image, Port
 from devkit.engines.process import ProcessEngine
 
 DEADLINE_S = 30.0
 MARK = "DEVKIT_TEST_MARK"
+PORT = Port(number=8080, variable="SAGEMAKER_BIND_TO_PORT")
 
 _numbers = itertools.count()
 

@@ -17,7 +17,7 @@ import pytest
 from devkit.engines.base import Folder, Image, Limits, Mount
 from devkit.engines.process import ProcessEngine
 from devkit.errors import BuildError, EngineError
-from tests.engines.process_bench import DEADLINE_S, MARK, ProcessBench, eventually, marked
+from tests.engines.process_bench import DEADLINE_S, MARK, PORT, ProcessBench, eventually, marked
 
 CREDENTIALS = "[default]\naws_secret_access_key = the-developers-secret\n"
 
@@ -171,11 +171,16 @@ def test_shared_memory_has_the_size_that_was_asked_for(contained: ProcessBench) 
     assert lines == [str(64 * 1024 * 1024)]
 
 
+def test_a_container_with_a_long_name_can_look_itself_up(contained: ProcessBench) -> None:
+    lines = contained.run("import socket; print(socket.getfqdn())", name=f"test-{'x' * 57}-long")
+    assert lines == [f"test-{'x' * 57}"]
+
+
 @pytest.mark.contract("1.5-g")
 def test_the_host_name_leads_to_the_container(contained: ProcessBench) -> None:
     text = "import socket; print(socket.gethostname(), socket.gethostbyname('algo-1'))"
     assert contained.run(text, hostname="algo-1") == ["algo-1 127.0.0.1"]
-    lines = contained.run(text, hostname="algo-1", container_port=8080)
+    lines = contained.run(text, hostname="algo-1", ports=(PORT,))
     assert lines == ["algo-1 169.254.178.3"]
 
 

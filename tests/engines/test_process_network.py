@@ -14,9 +14,7 @@ import pytest
 
 from devkit.engines.base import Container
 from devkit.engines.process import ProcessEngine
-from tests.engines.process_bench import DEADLINE_S, ProcessBench
-
-PORT = 8080
+from tests.engines.process_bench import DEADLINE_S, PORT, ProcessBench
 
 # Each connection is served by serve(connection) in a thread of its own.
 SERVER = """
@@ -139,7 +137,7 @@ def test_connections_in_parallel_threads_do_not_mix(echo: Container) -> None:
 
 def test_where_nobody_listens_the_connection_is_reset(bench: ProcessBench) -> None:
     bench.write("print('ready', flush=True)\nimport signal; signal.pause()")
-    container = bench.ready(container_port=PORT)
+    container = bench.ready(ports=(PORT,))
     for _ in range(10):
         with pytest.raises(ConnectionResetError), _connect(container) as client:
             client.recv(1)
@@ -191,7 +189,7 @@ def test_the_answer_of_a_server_that_ends_at_once_arrives(bench: ProcessBench) -
 
 
 def test_after_the_end_the_port_is_free_again(echo: Container) -> None:
-    address = echo.address()
+    address = echo.address(PORT.number)
     assert address is not None
     echo.stop(0)
     echo.remove()
@@ -222,7 +220,7 @@ def test_a_server_reaches_itself_but_not_the_host(bench: ProcessBench) -> None:
             "socket.create_connection(own.getsockname()).close()\n"
             f"print(socket.socket().connect_ex(('127.0.0.1', {port})) != 0)\n"
         )
-        assert list(bench.start(container_port=PORT).lines()) == ["True"]
+        assert list(bench.start(ports=(PORT,)).lines()) == ["True"]
 
 
 def test_on_the_hosts_network_a_server_is_told_its_port(
@@ -238,11 +236,11 @@ def test_on_the_hosts_network_a_server_is_told_its_port(
 
 def _serve(bench: ProcessBench, serve: str) -> Container:
     bench.write(SERVER.format(serve=serve))
-    return bench.ready(container_port=PORT)
+    return bench.ready(ports=(PORT,))
 
 
 def _connect(container: Container) -> socket.socket:
-    address = container.address()
+    address = container.address(PORT.number)
     assert address is not None
     client = socket.create_connection((address.host, address.port), timeout=DEADLINE_S)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

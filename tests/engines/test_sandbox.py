@@ -13,7 +13,7 @@ import pytest
 from devkit.engines import sandbox
 from devkit.engines.sandbox.execution import candidates
 from devkit.engines.sandbox.links import make_links, remove_links
-from devkit.engines.sandbox.plan import Bind, Link, Plan, load
+from devkit.engines.sandbox.plan import Bind, Link, Plan, PublishedPort, load
 from devkit.engines.sandbox.processes import exit_code
 
 
@@ -29,6 +29,7 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
         folders={"/opt/ml/model": "/somewhere"},
         binds=[Bind("/somewhere", "/opt/ml/model", read_only=False)],
         links=[Link("/a", "/b", "nothing")],
+        ports=[PublishedPort(8080, 32768)],
     )
     plan.save()
     assert load(tmp_path)._asdict() == {**plan._asdict(), "keep": [], "masks": []}

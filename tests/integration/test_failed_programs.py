@@ -274,29 +274,6 @@ def test_a_server_on_its_own_loopback_is_not_reached(trained: Project) -> None:
     failed.failed(6, "did not pass the ping health check", "serve must listen on 0.0.0.0:8080")
 
 
-@pytest.mark.contract("2.6-f")
-def test_a_server_that_dies_in_service_ends_the_command(trained: Project) -> None:
-    trained.write(
-        serve=SERVER
-        + """
-class Fragile(Handler):
-    def do_POST(self):
-        say("out of memory")
-        os._exit(9)
-
-serve(Fragile)
-"""
-    )
-
-    with trained.start("serve", *MODEL, "--name", "web") as serving:
-        serving.wait_for("http://", "out")
-        trained.devkit("invoke", "--data", "1").failed(7, "the model process exited", "devkit logs")
-        serving.finish().failed(
-            6, "server web ended by itself, with exit code 9", "  | out of memory"
-        )
-    assert outcome(trained.server("web"))["exit_code"] == 9
-
-
 def test_a_refused_request_shows_what_the_server_said(trained: Project) -> None:
     trained.write(
         serve=SERVER

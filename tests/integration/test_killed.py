@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.kit import (
     HEAD,
+    MODEL,
     SERVE,
     TRAIN,
     TRAIN_UNTIL_STOPPED,
@@ -55,6 +56,26 @@ def test_a_server_whose_devkit_was_killed_is_stopped_and_recorded(project: Proje
     assert outcome(project.server("web"))["status"] == "Stopped"
     assert log(project.server("web")) == ["listening"]
     assert model(project.job("made")) == {"weights": b"42"}
+
+
+def test_both_instances_of_a_server_are_stopped_that_was_killed_in_a_replacement(
+    project: Project,
+) -> None:
+    project.with_model().write(serve=SERVE)
+    program = project.root / "image" / "program" / "serve"
+    with project.start("serve", *MODEL, "--name", "web", "--reload") as running:
+        running.wait_for("http://", "out")
+        program.write_text(HEAD + 'say("loading")\nwait_for_ever()\n')
+        running.wait_for("│ loading")
+        running.send(signal.SIGKILL)
+        running.finish()
+
+    project.devkit("ps").succeeded()
+
+    assert project.leftovers() == []
+    assert outcome(project.server("web"))["status"] == "Stopped"
+    logs = {path.name: path.read_text() for path in (project.server("web") / "logs").iterdir()}
+    assert logs == {"instance-1.log": "listening\n", "instance-2.log": "loading\n"}
 
 
 def test_a_detached_server_whose_devkit_was_killed_is_found(project: Project) -> None:

@@ -61,6 +61,7 @@ class FakeContainer:
         self._inside = inside
         self._address = address
         self._exit_code: int | None = None
+        self._own_end: int | None = None
         self._ended = threading.Event()
         self.removed = False
         self.graces: list[float] = []
@@ -75,7 +76,7 @@ class FakeContainer:
     def labels(self) -> Mapping[str, str]:
         return self._inside.spec.labels
 
-    def address(self) -> Address | None:
+    def address(self, port: int) -> Address | None:  # noqa: ARG002
         return self._address
 
     def lines(self) -> Iterator[str]:
@@ -116,9 +117,15 @@ class FakeContainer:
         self.removed = True
         shutil.rmtree(self._inside.spec.run_folder, ignore_errors=True)
 
+    def end(self, code: int) -> None:
+        """Let it end by itself, as far as anybody can tell."""
+        self._own_end = code
+        self._inside.stopped.set()
+
     def _run(self, program: Program) -> None:
         try:
-            self._exit_code = program(self._inside)
+            code = program(self._inside)
+            self._exit_code = code if self._own_end is None else self._own_end
         finally:
             self._inside.output.put(None)
             self._ended.set()

@@ -6,7 +6,8 @@ import http.server
 import json
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -599,11 +600,11 @@ def test_a_folder_is_a_model_and_mounted_where_it_is(
     assert (tmp_path / "model").is_dir()
 
 
-def test_a_direct_server_is_its_container(store: Store, address: Address) -> None:
+def test_a_direct_server_answers_as_its_container_does(store: Store, address: Address) -> None:
     engine = FakeEngine(until_stopped, address)
     spec = serve_spec(profile=None)
     with local_run.serve(spec, engine=engine, store=store, observer=Notes()) as server:
-        assert server.url == address.url
+        assert server.url != address.url
         assert len(server.invoke(b"x" * (25 * 1024 * 1024 + 1), content_type="a/b")) > 25 << 20
         with pytest.raises(InvocationFailed, match=r"Received server error \(500\)"):
             server.invoke("fail", content_type="text/plain")
@@ -629,6 +630,64 @@ def test_a_server_whose_user_fails_is_stopped_in_good_order(store: Store, addres
     assert outcome is not None
     assert outcome.status is Status.STOPPED
     assert engine.containers[0].graces == [30.0]
+
+
+def test_a_server_that_dies_is_replaced_at_its_address(store: Store, address: Address) -> None:
+    """Contract 2.3."""
+    engine, notes = FakeEngine(until_stopped, address), Notes()
+    with local_run.serve(serve_spec(), engine=engine, store=store, observer=notes) as server:
+        url = server.url
+        engine.containers[0].end(9)
+        eventually(lambda: server.restarts == 1)
+        assert server.running
+        assert server.url == url
+        assert server.invoke("again", content_type="text/plain") == "again"
+        eventually(lambda: engine.containers[0].removed)
+    assert "instance-1 ended by itself, with exit code 9" in notes.notes
+    assert "  | serving" in notes.notes
+    assert all(each.removed for each in engine.containers)
+    outcome = store.find("s").outcome()
+    assert outcome is not None
+    assert (outcome.status, outcome.exit_code) == (Status.STOPPED, 0)
+    logs = sorted(path.name for path in store.find("s").logs.iterdir())
+    assert logs == ["instance-1.log", "instance-2.log"]
+
+
+def test_an_edit_of_the_program_goes_live_at_the_servers_address(
+    store: Store, address: Address, tmp_path: Path
+) -> None:
+    (tmp_path / "program").mkdir()
+    image = replace(IMAGE, program=tmp_path / "program", program_path="/opt/program")
+    engine, notes = FakeEngine(until_stopped, address), Notes()
+    spec = serve_spec(image=image, reload=True)
+    with local_run.serve(spec, engine=engine, store=store, observer=notes) as server:
+        (tmp_path / "program" / "serve").write_text("edited")
+        eventually(lambda: server.reloads == 1)
+        assert server.invoke("x", content_type="text/plain") == "x"
+    assert "serve has changed: starting the server with the edit" in notes.notes
+    assert [each.image for each in engine.specs] == [image, image]
+
+
+def test_what_goes_wrong_in_keeping_a_server_is_raised_to_who_waits(
+    store: Store, address: Address
+) -> None:
+    engine = FakeEngine(until_stopped, address)
+    with local_run.serve(serve_spec(), engine=engine, store=store, observer=Notes()) as server:
+        engine.start_error = ZeroDivisionError()
+        engine.containers[0].end(1)
+        with pytest.raises(ZeroDivisionError):
+            server.wait()
+    assert engine.containers[0].removed
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for what happens in another thread."""
+    pause = threading.Event()
+    for _ in range(2000):
+        if condition():
+            return
+        pause.wait(0.005)
+    raise AssertionError("it does not happen")
 
 
 def _serve(store: Store, program: Program, address: Address, **fields: object) -> None:

@@ -1,7 +1,8 @@
-"""Connections to a port of the host, carried to a port in the program's own network.
+"""Connections to a port, carried to another one byte by byte. One thread, no blocking call.
 
-The listening socket belongs to the host's network, whoever holds it; what is opened here belongs to
-the network of this process. One thread, no blocking call.
+A supervisor carries those to a port of the host into the network of its program: a listening socket
+belongs to the network it was made in, whoever holds it. devkit itself carries those to a server's
+port to the container of the moment.
 """
 
 from __future__ import annotations
@@ -10,26 +11,25 @@ import selectors
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 
-from .plan import CONTAINER_IP, PROBE_IP
-
-Handler = Callable[[], None]
+Connect = Callable[[], socket.socket]
+"""Opens a connection without waiting until it is there; raises OSError."""
 
 _CHUNK_BYTES = 256 * 1024
 _ROUNDS = 8  # how long one connection may keep the others waiting, in chunks
-_BIND_ADDRESS_NO_PORT = 24
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Forwarder:
-    """Accepts connections on ``listener`` and carries each one to ``port``."""
+    """Accepts connections on ``listener`` and carries each one to where ``connect`` leads."""
 
     def __init__(
-        self, selector: selectors.BaseSelector, listener: socket.socket, port: int
+        self, selector: selectors.BaseSelector, listener: socket.socket, connect: Connect
     ) -> None:
         self._selector = selector
         self._listener: socket.socket | None = listener
-        self._port = port
+        self._connect = connect
         self._connections: set[_Connection] = set()
         self._paused = False
         listener.setblocking(False)
@@ -40,15 +40,25 @@ class Forwarder:
         """Whether a connection is still open."""
         return bool(self._connections)
 
-    def finish(self) -> None:
-        """Take no more connections, and deliver what the ended program had already sent."""
+    def close_listener(self) -> None:
+        """Take no more connections."""
         if self._listener is not None:
             if not self._paused:
                 self._selector.unregister(self._listener)
             self._listener.close()
             self._listener = None
+
+    def finish(self) -> None:
+        """Take no more connections, and deliver what the ended program had already sent."""
+        self.close_listener()
         for connection in tuple(self._connections):
             connection.finish()
+
+    def abort(self) -> None:
+        """Take no more connections, and cut those that are open."""
+        self.close_listener()
+        for connection in tuple(self._connections):
+            connection.abort()
 
     def _accept(self) -> None:
         if self._listener is None:  # finished by an earlier event of the same round
@@ -62,7 +72,7 @@ class Forwarder:
             self._paused = True
             return
         try:
-            connection = _Connection(self._selector, client, self._port, self._closed)
+            connection = _Connection(self._selector, client, self._connect, self._closed)
         except OSError:
             _reset(client)
             return
@@ -82,7 +92,7 @@ class _Connection:
         self,
         selector: selectors.BaseSelector,
         client: socket.socket,
-        port: int,
+        connect: Connect,
         closed: Callable[[_Connection], None],
     ) -> None:
         self._selector = selector
@@ -92,9 +102,9 @@ class _Connection:
         self._finishing = False
         self._ended = False
         self._watched: dict[socket.socket, int] = {}
-        self._program = _connect(port)
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._program = connect()
         self._request = _Flow(client, self._program)
         self._response = _Flow(self._program, client)
         self._watch(self._program, selectors.EVENT_WRITE)
@@ -103,6 +113,10 @@ class _Connection:
         """The program has ended: only what it sent matters now."""
         self._finishing = True
         self._advance()
+
+    def abort(self) -> None:
+        """End it now."""
+        self._close(reset=True)
 
     def _advance(self) -> None:
         if self._ended:  # by an earlier event of the same round
@@ -200,14 +214,20 @@ def _events(from_here: _Flow | None, to_here: _Flow | None) -> int:
     return reading | (selectors.EVENT_WRITE if to_here and to_here.wants_to_write else 0)
 
 
-def _connect(port: int) -> socket.socket:
+def connect_to(
+    host: str, port: int, prepare: Callable[[socket.socket], None] = lambda _: None
+) -> socket.socket:
+    """Open a connection without waiting until it is there.
+
+    Raises:
+        OSError: It cannot be.
+    """
     connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
-        connection.bind((PROBE_IP, 0))
-        connection.connect((CONTAINER_IP, port))
+        prepare(connection)
+        connection.connect((host, port))
     except BlockingIOError:  # under way, as it should be
         pass
     except OSError:
@@ -218,5 +238,6 @@ def _connect(port: int) -> socket.socket:
 
 def _reset(connection: socket.socket) -> None:
     """Close so that the other side learns it was not served."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    with suppress(OSError):  # macOS takes no options for one that is reset already
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     connection.close()

@@ -13,12 +13,14 @@ import struct
 from pathlib import Path
 
 from . import linux
+from .forwarder import connect_to
 from .plan import CONTAINER_IP, PROBE_IP
 
 _SIOCSIFFLAGS = 0x8914
 _SIOCSIFADDR = 0x8916
 _SIOCSIFNETMASK = 0x891C
 _IFF_UP = 0x1
+_BIND_ADDRESS_NO_PORT = 24
 _CAP_NET_ADMIN = 12
 _CAP_SYS_ADMIN = 21
 _NEEDED = 1 << _CAP_NET_ADMIN | 1 << _CAP_SYS_ADMIN
@@ -53,6 +55,20 @@ def enter(hostname: str, *, own_network: bool) -> None:
             _bring_up_loopback()
     except OSError as cause:
         raise Refused("setting up the new namespaces", cause) from cause
+
+
+def connect_from_outside(port: int) -> socket.socket:
+    """Open a connection to a program in a network of its own, as if from another machine.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+
+    def from_probe(connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+        connection.bind((PROBE_IP, 0))
+
+    return connect_to(CONTAINER_IP, port, from_probe)
 
 
 def _unshare(flags: int) -> None:

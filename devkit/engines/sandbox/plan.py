@@ -55,6 +55,13 @@ class Link(NamedTuple):
     """What had to make room and comes back afterwards: ``folder``, ``file`` or ``nothing``."""
 
 
+class PublishedPort(NamedTuple):
+    """A port of the program, and where it is reached on the host's 127.0.0.1."""
+
+    container: int
+    host: int
+
+
 class Plan(NamedTuple):
     """One container, complete: nothing is looked up later."""
 
@@ -70,10 +77,10 @@ class Plan(NamedTuple):
     isolated: bool = False
     """Give the program namespaces of its own; report ``refused`` where that cannot be."""
     own_network: bool = False
+    """Give it a network of its own, too, and forward its ports."""
     probe: bool = False
     """Only find out whether namespaces are to be had: set them up, run nothing."""
-    container_port: int | None = None
-    host_port: int | None = None
+    ports: Sequence[PublishedPort] = ()
     binds: Sequence[Bind] = ()
     keep: Sequence[str] = ()
     """Host paths the program needs to see even where they lie below ``/tmp``."""
@@ -98,4 +105,5 @@ def load(run_folder: Path) -> Plan:
     fields: dict[str, Any] = json.loads((run_folder / PLAN).read_text(encoding="ascii"))
     fields["binds"] = [Bind(*bind) for bind in fields["binds"]]
     fields["links"] = [Link(*link) for link in fields["links"]]
+    fields["ports"] = [PublishedPort(*port) for port in fields["ports"]]
     return Plan(**fields)

@@ -7,7 +7,7 @@ It holds four lines to the outside, all inherited:
 - the *status* pipe, on which it reports to devkit, one JSON object a line: ``started``, or
   ``failed`` with a kind (``refused``, ``setup``, ``exec``) and a detail; then ``exited``;
 - standard output, which is the container's log file;
-- the socket that listens on the container's published port, where it has one to forward.
+- the sockets that listen on the container's published ports, where it has ports to forward.
 
 Some signals (``PASSED_ON``) sent to the supervisor itself go on to the program; SIGQUIT kills it.
 """
@@ -23,8 +23,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -32,7 +33,7 @@ from . import linux
 from .execution import become_program
 from .forwarder import Forwarder
 from .links import make_links, remove_links
-from .namespaces import Refused, enter
+from .namespaces import Refused, connect_from_outside, enter
 from .plan import EXIT, PASSED_ON, RUNNING, Plan, load
 from .processes import end_descendants, exit_code, reap
 
@@ -47,7 +48,8 @@ def main(run_folder: str, *inherited: str) -> None:
 
     Args:
         run_folder: The engine's notes on the container.
-        inherited: File descriptors: lifeline, status pipe and, to forward a port, its listener.
+        inherited: File descriptors: lifeline, status pipe and, to forward its ports, the listeners
+            of ``plan.ports``.
     """
     lifeline, status, *listeners = map(int, inherited)
     for handle in (lifeline, status, *listeners):
@@ -57,8 +59,7 @@ def main(run_folder: str, *inherited: str) -> None:
         supervisor = _Supervisor(plan, lifeline, status)
         try:
             supervisor.start()
-            for listener in listeners:
-                supervisor.forward(listener)
+            supervisor.forward(listeners)
             supervisor.follow()
         except Refused as refused:
             supervisor.report({"failed": {"kind": "refused", "detail": str(refused)}})
@@ -88,7 +89,7 @@ class _Supervisor:
         self._starting: int | None = None
         self._exit_code: int | None = None
         self._deadline = 0.0
-        self._forwarder: Forwarder | None = None
+        self._forwarders: list[Forwarder] = []
         self._watch(lifeline, lambda: self._hear_devkit(lifeline))
         self._watch_parent()
 
@@ -112,18 +113,20 @@ class _Supervisor:
         os.close(writer)
         self._watch(self._starting, self._hear_start)
 
-    def forward(self, listener: int) -> None:
-        """Carry connections to the program's port for as long as it runs."""
+    def forward(self, listeners: Sequence[int]) -> None:
+        """Carry connections to the program's ports for as long as it runs."""
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        published = socket.socket(fileno=listener)
-        self._forwarder = Forwarder(self._selector, published, self._plan.container_port or 0)
+        for listener, port in zip(listeners, self._plan.ports, strict=False):
+            connect = partial(connect_from_outside, port.container)
+            published = socket.socket(fileno=listener)
+            self._forwarders.append(Forwarder(self._selector, published, connect))
 
     def follow(self) -> None:
         """React until the program has ended and what it had sent is delivered."""
         while self._exit_code is None:
             self._react(None)
-        while self._forwarder is not None and self._forwarder.busy:
+        while any(each.busy for each in self._forwarders):
             left_s = self._deadline - time.monotonic()
             if left_s <= 0:
                 return
@@ -203,9 +206,9 @@ class _Supervisor:
         _write_exit(Path(self._plan.run_folder), code)
         self.report({"exited": code})
         self._exit_code = code
-        if self._forwarder is not None:
-            self._deadline = time.monotonic() + _DELIVERY_S
-            self._forwarder.finish()
+        self._deadline = time.monotonic() + _DELIVERY_S
+        for forwarder in self._forwarders:
+            forwarder.finish()
 
 
 def _write_exit(run_folder: Path, code: int) -> None:
