@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from devkit.serving import Server, serve
-from devkit.training import StopRequest, TrainingResult, train
+from devkit.training import TrainingResult, train
+from devkit.training_run import StopRequest
 
 __all__ = ["Server", "StopRequest", "TrainingResult", "serve", "train"]
