@@ -35,34 +35,43 @@ def run(
     Raises:
         ConfigError: It cannot be run.
     """
-    try:
-        process = subprocess.Popen(  # noqa: S603 - what the user asks for
-            list(command),
-            env=dict(environment),
-            stdout=sys.stderr.fileno() if output_to_stderr else None,
-        )
-    except OSError as error:
-        raise ConfigError(
-            f"cannot run {command[0]}: {error.strerror or error}",
-            remedy="name a program that is on PATH, or a path to one",
-        ) from None
-    with _Watched(process):
+    with _PassingOn() as passing_on:  # from before it is there: no signal may miss it
+        try:
+            process = subprocess.Popen(  # noqa: S603 - what the user asks for
+                list(command),
+                env=dict(environment),
+                stdout=sys.stderr.fileno() if output_to_stderr else None,
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"cannot run {command[0]}: {error.strerror or error}",
+                remedy="name a program that is on PATH, or a path to one",
+            ) from None
+        passing_on.to(process)
         code = process.wait()
     return code if code >= 0 else _SIGNALLED - code
 
 
-class _Watched:
+class _PassingOn:
     """Passes signals on to a process, as often as they come."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
 
-    def __enter__(self) -> None:
+    def to(self, process: subprocess.Popen[bytes]) -> None:
+        """Which process; it gets those that have come already too."""
+        self._process = process
+        while self._early:
+            process.send_signal(self._early.pop(0))
+
+    def __enter__(self) -> _PassingOn:
         self._before = {
             signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
             signal.SIGTERM: signal.signal(signal.SIGTERM, self._pass_on),
             signal.SIGHUP: signal.signal(signal.SIGHUP, self._pass_on),
         }
+        return self
 
     def __exit__(
         self,
@@ -74,5 +83,7 @@ class _Watched:
             signal.signal(signum, handler)
 
     def _pass_on(self, signum: int, _frame: object) -> None:
-        if self._process.poll() is None:
-            self._process.send_signal(signum)
+        if self._process is None:
+            self._early.append(signum)
+        else:
+            self._process.send_signal(signum)  # nothing is sent to one that has ended

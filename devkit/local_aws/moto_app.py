@@ -9,30 +9,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
-from urllib.parse import parse_qs, urlencode
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from urllib.parse import parse_qs
 
-from devkit.contract import LOCAL_ACCOUNT, LOCAL_REGION
+from devkit.contract import LOCAL_REGION
 from devkit.errors import ConfigError
-from devkit.local_aws import errors, validation, wire, wsgi
+from devkit.local_aws import errors, moto_calls, validation, wire, wsgi
 from devkit.local_aws.errors import AwsError, UnknownToMoto, WireAnswer
 from devkit.local_aws.journal import Entry, Journal, is_kept
-from devkit.local_aws.models import Api, Identified, Models
+from devkit.local_aws.models import Identified, Models
 from devkit.local_aws.network import LeavesTheMachine, confined
 from devkit.local_aws.routing import Head, Route, is_form, route
 from devkit.local_aws.threads import DaemonPool
 
 if TYPE_CHECKING:
-    from random import Random
+    from devkit.local_aws.moto_dispatch import Application
 
 _THREADS = 32
 _HTML = b"<!doctype html"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_RESET = Head(method="POST", path="/moto-api/reset", headers={"host": "127.0.0.1"})
 # Answered by moto with a container from an image of another registry, or with a canned text.
 _NOT_FROM_MOTO = {("lambda", "Invoke"), ("lambda", "InvokeAsync")}
 _DUMMY_KEY = "test"
@@ -68,7 +66,7 @@ class Moto:
         self._journal = journal
         self._seed = seed
         self._pool = DaemonPool(_THREADS, "moto")
-        self._application: _Application | None = None
+        self._application: Application | None = None
         self._ready: asyncio.Future[Replay] | None = None
 
     def begin(self) -> None:
@@ -154,7 +152,7 @@ class Moto:
 
     def _load(self) -> Replay:
         begun = time.perf_counter()
-        self._application = _Application()
+        self._application = _import_moto()
         self._make_first()
         calls, failed = 0, []
         for entry in self._journal.entries():
@@ -172,7 +170,8 @@ class Moto:
             return int(HTTPStatus.BAD_REQUEST)
 
     def _reset(self) -> None:
-        self._call(_RESET, b"")
+        assert self._application is not None  # noqa: S101
+        self._application.reset()
         self._make_first()
 
     def _make_first(self) -> None:
@@ -220,8 +219,11 @@ class Moto:
         detail: str | None = None,
     ) -> AwsError:
         """Moto trips over what AWS refuses: say what AWS says where the request is at fault."""
-        if isinstance(error, NotImplementedError):
-            return self.failed(error, what)
+        unknown = what.api is not None and what.operation and not what.known_operation
+        if isinstance(error, NotImplementedError) or unknown:
+            return self.failed(UnknownToMoto(), what)
+        if isinstance(error, UnicodeDecodeError):
+            return errors.serialization("The request is not in UTF-8.")
         try:
             _require_sound(head, body, what)
         except AwsError as fault:
@@ -257,62 +259,29 @@ class Moto:
         """
         api = self._models.api(service)
         assert api is not None, f"botocore has no service {service}"  # noqa: S101
-        head, body = _request(api, operation, parameters, access_key or _DUMMY_KEY, region)
+        head, body = moto_calls.request(
+            api, operation, parameters, access_key or _DUMMY_KEY, region
+        )
         at = route(head, _form(head, body))
         what = self._models.identify(at, head)
         answer = self._answer(head, body, at, what) if keep else self._call(head, body)
-        return _parsed(api, operation, answer)
+        return moto_calls.parsed(api, operation, answer)
 
 
-class _Application:
-    """moto's own application, quiet, and its random numbers."""
+def _import_moto() -> Application:
+    """moto, set up.
 
-    def __init__(self) -> None:
-        try:
-            from moto.core.config import default_user_config  # noqa: PLC0415 - takes 0.4 s
-            from moto.moto_api._internal import mock_random  # noqa: PLC0415
-            from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
-
-            from devkit.local_aws import moto_dispatch  # noqa: PLC0415
-        except ImportError as error:
-            raise ConfigError(
-                f"the local AWS needs moto and what it needs, and {error.name} is not installed",
-                remedy="pip install 'devkit[local-aws]'",
-            ) from None
-        self._config = cast("dict[str, dict[str, bool]]", default_user_config)
-        self._before = {name: dict(self._config[name]) for name in _QUIET_CONFIG}
-        moto_dispatch.begin_iam(LOCAL_ACCOUNT)
-        for name, values in _QUIET_CONFIG.items():
-            self._config[name].update(values)
-        self.call: wsgi.Application = moto_dispatch.Dispatcher(create_backend_app)
-        self._random: Random = mock_random
-        self._drawing = moto_dispatch.PerCallRandom.take_over(mock_random)
-        self._undo = moto_dispatch.draw_backends(self._drawing)
-
-    def new_seed(self) -> int:
-        """The next call's; follows from ``POST /moto-api/seed`` where somebody set that."""
-        return self._random.getrandbits(64)
-
-    @contextmanager
-    def drawing(self, seed: int) -> Iterator[None]:
-        """Let this thread draw the random numbers of a seed."""
-        with self._drawing(seed):
-            yield
-
-    def leave(self) -> None:
-        """Leave moto as it was."""
-        for name, values in self._before.items():  # first: a reset takes longer with policies
-            self._config[name].update(values)
-        wsgi.call(self.call, _RESET, b"")
-        self._undo()
-
-
-_QUIET_CONFIG: Mapping[str, Mapping[str, bool]] = {
-    "iam": {"load_aws_managed_policies": True},  # so that they can be attached
-    # With these, moto would have an engine pull images from a registry.
-    "lambda": {"use_docker": False},
-    "batch": {"use_docker": False},
-}
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        from devkit.local_aws.moto_dispatch import Application  # noqa: PLC0415 - takes 0.4 s
+    except ImportError as error:
+        raise ConfigError(
+            f"the local AWS needs moto and what it needs, and {error.name} is not installed",
+            remedy="pip install 'devkit[local-aws]'",
+        ) from None
+    return Application()
 
 
 def _require_sound(head: Head, body: bytes, what: Identified) -> None:
@@ -347,51 +316,6 @@ def _is_no_answer(answer: WireAnswer, head: Head) -> bool:
         return False
     nowhere = answer.status == HTTPStatus.NOT_FOUND and not answer.body
     return nowhere or answer.body[: len(_HTML)].lower() == _HTML
-
-
-def _request(
-    api: Api, operation: str, parameters: Mapping[str, Any], access_key: str, region: str
-) -> tuple[Head, bytes]:
-    from botocore.serialize import create_serializer  # noqa: PLC0415 - only where it is asked
-
-    serializer = create_serializer(api.model.resolved_protocol, include_validation=False)
-    request = serializer.serialize_to_request(dict(parameters), api.operation(operation))
-    body = request["body"]
-    content = urlencode(body).encode() if isinstance(body, dict) else body
-    content = content.encode() if isinstance(content, str) else content or b""
-    scope = f"{access_key}/20260101/{region}/{api.model.signing_name}/aws4_request"
-    headers = {name.lower(): str(value) for name, value in request["headers"].items()}
-    headers |= {
-        "host": f"{api.model.endpoint_prefix}.{region}.amazonaws.com",
-        "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none",
-    }
-    return (
-        Head(
-            method=request["method"],
-            path=request["url_path"],
-            query=urlencode(request["query_string"]),
-            headers=headers,
-        ),
-        content,
-    )
-
-
-def _parsed(api: Api, operation: str, answer: WireAnswer) -> dict[str, Any]:
-    from botocore.awsrequest import HeadersDict  # noqa: PLC0415 - only where it is asked
-    from botocore.parsers import create_parser  # noqa: PLC0415
-
-    headers = HeadersDict()
-    for name, value in answer.headers.items():
-        headers[name] = value
-    response = {"status_code": answer.status, "headers": headers, "body": answer.body}
-    parser = create_parser(api.model.resolved_protocol)
-    parsed: dict[str, Any] = parser.parse(response, api.operation(operation).output_shape)
-    if answer.status >= HTTPStatus.BAD_REQUEST:
-        error = parsed.get("Error", {})
-        code, message = error.get("Code", str(answer.status)), error.get("Message", "")
-        raise AwsError(str(code), str(message), answer.status)
-    parsed.pop("ResponseMetadata", None)
-    return parsed
 
 
 def _form(head: Head, body: bytes) -> dict[str, str]:

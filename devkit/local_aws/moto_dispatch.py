@@ -1,25 +1,79 @@
-"""moto's dispatcher and random numbers, with what the endpoint needs of them.
+"""moto in this process: dispatched to, configured, with random numbers from seeds.
 
-The only module that imports moto when it is imported.
+The only module that imports moto, when it is imported itself.
 """
 
 from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from moto.backends import list_of_moto_modules
 from moto.core.base_backend import AccountSpecificBackend
+from moto.core.config import default_user_config
 from moto.iam.models import iam_backends
+from moto.moto_api._internal import mock_random
 from moto.moto_api._internal.moto_random import MotoRandom
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from devkit.contract import LOCAL_ACCOUNT
+from devkit.local_aws import wsgi
 from devkit.local_aws.errors import UnknownToMoto
+from devkit.local_aws.routing import Head
+
+_CONFIG: Mapping[str, Mapping[str, bool]] = {
+    "iam": {"load_aws_managed_policies": True},  # so that they can be attached
+    # With these, moto would have an engine pull images from a registry.
+    "lambda": {"use_docker": False},
+    "batch": {"use_docker": False},
+}
+_RESET = Head(method="POST", path="/moto-api/reset", headers={"host": "127.0.0.1"})
+
+
+class Application:
+    """moto in this process: its WSGI application, configured, and its random numbers."""
+
+    def __init__(self) -> None:
+        self._config = cast("dict[str, dict[str, bool]]", default_user_config)
+        self._before = {name: dict(self._config[name]) for name in _CONFIG}
+        begin_iam(LOCAL_ACCOUNT)
+        self._configure(_CONFIG)
+        self.call: wsgi.Application = Dispatcher(create_backend_app)
+        self._random = mock_random
+        self._drawing = PerCallRandom.take_over(mock_random)
+        self._undo = draw_backends(self._drawing)
+
+    def new_seed(self) -> int:
+        """The next call's; follows from ``POST /moto-api/seed`` where somebody set that."""
+        return self._random.getrandbits(64)
+
+    @contextmanager
+    def drawing(self, seed: int) -> Iterator[None]:
+        """Let this thread draw the random numbers of a seed."""
+        with self._drawing(seed):
+            yield
+
+    def reset(self) -> None:
+        """Empty everything."""
+        self._configure(self._before)
+        wsgi.call(self.call, _RESET, b"")
+        begin_iam(LOCAL_ACCOUNT)
+        self._configure(_CONFIG)
+
+    def leave(self) -> None:
+        """Leave moto as it was, and empty."""
+        self._configure(self._before)
+        wsgi.call(self.call, _RESET, b"")
+        self._undo()
+
+    def _configure(self, config: Mapping[str, Mapping[str, bool]]) -> None:
+        for name, values in config.items():
+            self._config[name].update(values)
 
 
 class Dispatcher(DomainDispatcherApplication):

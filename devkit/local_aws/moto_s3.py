@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from xml.parsers.expat import ExpatError
 
 from devkit.local_aws import errors
-from devkit.local_aws.errors import WireAnswer
+from devkit.local_aws.errors import AwsError, WireAnswer
 from devkit.local_aws.models import Models
 from devkit.local_aws.routing import route
 from devkit.local_aws.wsgi_bridge import WsgiBridge
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from devkit.local_aws.routing import Head
 
 _THREADS = 16
+_MALFORMED = AwsError(
+    "MalformedXML",
+    "The XML you provided was not well-formed or did not validate against our published schema",
+)
 
 
 class MotoS3:
@@ -51,5 +56,5 @@ class MotoS3:
 
     def _on_error(self, head: Head, error: BaseException) -> WireAnswer:
         what = self._models.identify(route(head, {}), head)
-        request_id = errors.new_request_id()
-        return errors.render(self._moto.failed(error, what), what.protocol, request_id)
+        told = _MALFORMED if isinstance(error, ExpatError) else self._moto.failed(error, what)
+        return errors.render(told, what.protocol, errors.new_request_id())

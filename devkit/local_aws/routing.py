@@ -20,7 +20,7 @@ _FORM = "application/x-www-form-urlencoded"
 _SIGNATURE = re.compile(r"AWS4-(HMAC|ECDSA-P256)-SHA256\s+.*?Credential=([^,\s]+)", re.ASCII)
 _SIGNATURE_2 = re.compile(r"AWS ([^:\s]+):", re.ASCII)
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/([A-Za-z0-9]+)")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}", re.ASCII)
 _PORT = re.compile(r":\d*$")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d", re.ASCII)
 _LOCAL_SUFFIXES = (".localhost.localstack.cloud", ".localhost", ".amazonaws.com")

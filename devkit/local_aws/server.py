@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,7 @@ PORT = 4566
 CONTAINER_HOST = "host.docker.internal"
 GRACE_S = 5.0
 _CLOSE_S = 0.1
+_ONE_A_PROCESS = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,16 +88,18 @@ class LocalAws:
 
         Raises:
             PortInUse: Another program listens there.
+            RuntimeError: There is one in this process: what moto holds is global.
         """
-        listening = listen(self._options.port)
-        thread = LoopThread("local aws")
-        running = _Running(self._options, listening, self._on_event)
-        try:
+        if not _ONE_A_PROCESS.acquire(blocking=False):
+            raise RuntimeError("there is a local AWS in this process already, and moto is only one")
+        with ExitStack() as stack:
+            stack.callback(_ONE_A_PROCESS.release)
+            listening = stack.enter_context(listen(self._options.port))
+            thread = LoopThread("local aws")
+            stack.callback(thread.end)
+            running = _Running(self._options, listening, self._on_event)
             thread.call(running.open(listening))
-        except BaseException:
-            thread.end()
-            listening.close()
-            raise
+            stack.pop_all()
         self._running, self._thread = running, thread
 
     def reach_from_containers(self, bridge: str) -> bool:
@@ -132,6 +136,7 @@ class LocalAws:
                 thread.call(running.close(grace_s))
             finally:
                 thread.end()
+                _ONE_A_PROCESS.release()
 
     def wait_for_moto(self) -> Replay:
         """Wait until moto is there as it was.

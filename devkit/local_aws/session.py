@@ -30,6 +30,7 @@ _ANSWER_S = 5.0
 # What the endpoint takes to stop, on top of the grace for requests in flight.
 _STOPPING_S = 30.0
 _BEGINNING_S = 30.0
+_EXITING_S = 2.0
 _PROBE_S = 1
 _NEEDED = ("moto", "flask", "flask_cors", "boto3", "regex")
 
@@ -183,7 +184,17 @@ def stop(state: State) -> Endpoint | None:
                 remedy=f"kill -9 {endpoint.pid}; nothing that it holds is lost",
             )
         time.sleep(_POLL_S)
+    _await_exit(endpoint.pid)
     return endpoint
+
+
+def _await_exit(pid: int) -> None:
+    """Wait a moment for a process that has nothing left to do but to exit."""
+    deadline = time.monotonic() + _EXITING_S
+    with suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < deadline:
+            os.kill(pid, 0)
+            time.sleep(_POLL_S)
 
 
 def _open_bridge(settings: Settings, aws: LocalAws, observer: Observer) -> None:
