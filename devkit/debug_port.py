@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from devkit import contract
 from devkit.engines.base import Container, Port
+from devkit.errors import PortInUse
 from devkit.front.relay import Relay
 
 
@@ -21,7 +22,10 @@ class DebugPort:
 
     def __init__(self, number: int) -> None:
         self.port = Port(number=number, variable=contract.DEBUG_PORT_VARIABLE)
-        self._relay = Relay(number)
+        try:
+            self._relay = Relay(number)
+        except PortInUse:
+            raise PortInUse(number, other="--debug-port") from None
 
     def lead_to(self, container: Container | None) -> None:
         """Lead debuggers that come from now on to this container."""

@@ -74,14 +74,14 @@ class EngineError(DevkitError):
 
 
 class PortInUse(EngineError):
-    """The host port to publish a server on is taken."""
+    """A port of this machine that a server is to be reached at is taken."""
 
     exit_code = 9
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, other: str = "--port 0 takes a free one") -> None:
         super().__init__(
             f"port {port} on 127.0.0.1 is in use by another program",
-            remedy="stop that program, or choose another port: --port 0 takes a free one",
+            remedy=f"stop that program, or choose another port: {other}",
         )
         self.port = port
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Protocol
 
 from devkit import contract
@@ -165,6 +166,17 @@ class Fleet:
             remedy=f"the whole log: devkit logs {run.name}",
         )
 
+    def warn_of_another_program(self, member: Member) -> None:
+        """Say so where what runs is not in the program folder: then edits of that show nowhere."""
+        image = self._spec.image
+        found = member.instance.container.read_program(contract.SERVE_ARGUMENT)
+        if found is None or {image.program_path, str(image.program)} & _folders_of(found.path):
+            return
+        self._attempt.observer.note(
+            f"this image runs {found.path}, which is not in {image.program_path}: edits do not "
+            "show there; set [image] program_path to where the program folder is in the image"
+        )
+
     def tail(self, member: Member) -> list[str]:
         """The last lines of an instance."""
         return tail(self._attempt.run, member.name)
@@ -258,6 +270,10 @@ def start_probe(
         return await_ping(address, timeout_s, lambda: ended() or stopped(), on_problem)
 
     return Probe(start_up, partial(ping, address))
+
+
+def _folders_of(path: str) -> set[str]:
+    return {str(folder) for folder in PurePosixPath(path).parents}
 
 
 class _Unreachable:

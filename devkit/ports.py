@@ -12,8 +12,12 @@ BACKLOG = 1024
 MAX_PORT = 65_535
 
 
-def require_free_port(port: int) -> None:
+def require_free_port(port: int, *, other: str = "--port 0 takes a free one") -> None:
     """Make sure that a port of 127.0.0.1 can be listened on; 0 always can.
+
+    Args:
+        port: The port.
+        other: How the user chooses another one.
 
     Raises:
         ConfigError: There is no such port, or this user may not have it.
@@ -27,10 +31,10 @@ def require_free_port(port: int) -> None:
             probe.bind((LOOPBACK, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise PortInUse(port) from None
+                raise PortInUse(port, other=other) from None
             raise ConfigError(
                 f"port {port} on {LOOPBACK} cannot be listened on: {error.strerror}",
-                remedy="choose another port: --port 0 takes a free one",
+                remedy=f"choose another port: {other}",
             ) from error
 
 

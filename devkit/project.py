@@ -241,7 +241,7 @@ class Project:
         if reload:
             self._require_program()
         if debug_port is not None:
-            require_free_port(debug_port)
+            require_free_port(debug_port, other="--debug-port")
         target = self.target
         spec = replace(spec, image=image or self.build())
         if reload:

@@ -146,7 +146,7 @@ class Replacement:
         self.current = None
         self._observer.note(f"{member.name} {problem}")
         self._show(self._fleet.tail(member))
-        self._fleet.retire(member)
+        self._let_finish(member)
         if self._clock() - self._since >= _STEADY_S:
             self._attempts = 0
         if self._candidate is None:
@@ -200,8 +200,14 @@ class Replacement:
         else:
             self.counts.restarts += 1
             self._observer.note(f"{member.name} is in service after {took}")
-        if before is not None and before.address is not None:
-            self._fleet.retire(before, busy=partial(self._entrance.busy, before.address))
+        if before is not None:
+            self._let_finish(before)
+
+    def _let_finish(self, member: Member) -> None:
+        """Retire an instance that was in service, as soon as it owes nobody an answer."""
+        address = member.address
+        busy = (lambda: False) if address is None else partial(self._entrance.busy, address)
+        self._fleet.retire(member, busy=busy)
 
     def _not_up(self, error: DevkitError) -> None:
         if self.current is None:

@@ -179,8 +179,10 @@ class _Hosting:
         if problem is not None:
             raise fleet.failure(first, problem)
         entrance.switch(first.address)
+        if edits is not None:
+            fleet.warn_of_another_program(first)
         replacement = Replacement(first, fleet, entrance, observer=attempt.observer, edits=edits)
-        self._keeper = _Keeper(replacement, fleet)
+        self._keeper = _Keeper(replacement, fleet, attempt.observer)
         with store_errors(self._store.root):
             attempt.run.write("state", {"url": entrance.address.url, "pid": os.getpid()})
         self._store.index(attempt.run)
@@ -205,9 +207,9 @@ class _Hosting:
 class _Keeper:
     """The thread that keeps a server in service."""
 
-    def __init__(self, replacement: Replacement, fleet: Fleet) -> None:
+    def __init__(self, replacement: Replacement, fleet: Fleet, observer: Observer) -> None:
         self.replacement = replacement
-        self._fleet = fleet
+        self._fleet, self._observer = fleet, observer
         self._last = replacement.current
         self._stopping = threading.Event()
         self._broken = threading.Event()
@@ -239,6 +241,7 @@ class _Keeper:
         except BaseException as error:
             self._error = error
             self._broken.set()
+            self._observer.note(f"the server is not kept in service any more: {error!r}")
 
 
 def _open_entrance(spec: ServeSpec) -> Entrance:

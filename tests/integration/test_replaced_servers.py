@@ -338,6 +338,26 @@ def test_without_a_program_folder_there_is_nothing_to_reload(process_project: Pr
     failed.failed(2, "there is no folder", "of built:elsewhere there is only the image")
 
 
+def test_a_debug_port_in_use_is_told_before_anything_starts(process_project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        failed = process_project.with_model().devkit("serve", *MODEL, "--debug-port", str(port))
+    failed.failed(9, f"port {port} on 127.0.0.1 is in use", "choose another port: --debug-port")
+    assert not (process_project.store / "servers").exists()
+
+
+def test_a_program_that_is_not_where_edits_are_shown_is_told(trained: Project) -> None:
+    trained.write(serve=SERVE, config='[image]\nprogram_path = "/srv/elsewhere"\n')
+
+    with trained.start("serve", *MODEL, "--name", "web", "--reload") as serving:
+        serving.wait_for("http://", "out")
+        serving.ctrl_c()
+        done = serving.finish().interrupted()
+
+    told = "this image runs /opt/program/serve, which is not in /srv/elsewhere" in done.err
+    assert told == (trained.engine == "docker")  # a process has but the one program folder
+
+
 @pytest.mark.parametrize("port", ["0", "8080", "65536"])
 def test_a_debug_port_that_cannot_be_is_refused(process_project: Project, port: str) -> None:
     process_project.with_model().devkit("serve", *MODEL, "--debug-port", port).failed(

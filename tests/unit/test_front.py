@@ -206,6 +206,7 @@ def test_a_request_in_flight_stays_where_it_is() -> None:
         assert begun.wait(PATIENCE_S)
         front.switch(new)
         assert ask(address, b"new").body == b"new"
+        assert (front.busy(old), front.busy(new)) == (True, False)
         finish.set()
         assert pending.result().body == b"old"
 
