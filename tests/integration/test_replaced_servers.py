@@ -115,6 +115,7 @@ def stopped(serving: Running) -> None:
 # --- health -----------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("2.1-g")
 def test_a_server_that_dies_is_replaced_and_answers_at_the_same_address(
     trained: Project,
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_server_that_dies_is_replaced_and_answers_at_the_same_address(
 @pytest.mark.parametrize(
     ("mood", "problem"), [("sick", "HTTP 500 a bad day"), ("hang", "no answer within 2 s")]
 )
+@pytest.mark.contract("2.3-f", "2.3-g")
 def test_a_server_whose_ping_turns_bad_is_replaced(
     trained: Project, mood: str, problem: str
 ) -> None:
@@ -190,6 +192,7 @@ def kill_program(project: Project) -> None:
     os.kill(int(children[0]), signal.SIGKILL)
 
 
+@pytest.mark.contract("2.1-g")
 def test_a_server_that_does_not_come_up_again_is_tried_again(trained: Project) -> None:
     trained.write(serve=MOODY)
 
