@@ -19,7 +19,7 @@ from devkit.channels.locations import Location
 from devkit.channels.plan import InputMode
 from devkit.engines.base import Gpus, Limits
 from devkit.errors import ConfigError
-from devkit.readers import ChannelSetting, MetricSetting, Origin, Raw
+from devkit.readers import ChannelSetting, InstanceGroupSetting, MetricSetting, Origin, Raw
 from devkit.s3 import S3Settings
 
 if sys.version_info >= (3, 11):
@@ -61,6 +61,8 @@ class TrainSettings:
     checkpoints: Location | None
     checkpoint_path: str
     instances: int
+    instance_type: str
+    instance_groups: tuple[InstanceGroupSetting, ...]
     network_isolation: bool
     max_run_s: int
     max_wait_s: int | None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
@@ -97,6 +98,8 @@ LOCAL_ACCOUNT = "123456789012"
 LOCAL_REGION = "us-east-1"
 # §1.5: instance type of a job that runs on no instance, as the SDK's local mode calls it.
 LOCAL_INSTANCE_TYPE = "local"
+# §1.5: the one group of a homogeneous cluster.
+HOMOGENEOUS_GROUP = "homogeneousCluster"
 
 # §1.13, §5. AWS's patterns match the whole value.
 JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -106,6 +109,8 @@ ENVIRONMENT_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 MAX_START_WORDS = 100
 MAX_START_WORD_CHARS = 256
 MAX_CHANNELS = 20
+MAX_INSTANCE_GROUPS = 5
+MAX_INSTANCE_GROUP_NAME_CHARS = 64
 MAX_HYPERPARAMETERS = 100
 MAX_HYPERPARAMETER_KEY_CHARS = 256
 MAX_HYPERPARAMETER_VALUE_CHARS = 2500
@@ -300,20 +305,33 @@ def hyperparameters_json(values: Mapping[str, str]) -> JsonValue:
     return dict(values)
 
 
-def resourceconfig_json(current_host: str, hosts: Sequence[str], instance_type: str) -> JsonValue:
-    """``resourceconfig.json`` of one host of a homogeneous cluster (§1.5)."""
-    group = "homogeneousCluster"
+@dataclass(frozen=True, kw_only=True)
+class HostGroup:
+    """Hosts of one instance type (§1.5)."""
+
+    name: str
+    instance_type: str
+    hosts: tuple[str, ...]
+
+
+def resourceconfig_json(current_host: str, groups: Sequence[HostGroup]) -> JsonValue:
+    """``resourceconfig.json`` of one host (§1.5).
+
+    A homogeneous cluster is one group. All hosts are sorted, those of a group are not.
+    """
+    own = next(group for group in groups if current_host in group.hosts)
     return {
         "current_host": current_host,
-        "current_instance_type": instance_type,
-        "current_group_name": group,
-        "hosts": list[JsonValue](sorted(hosts)),
+        "current_instance_type": own.instance_type,
+        "current_group_name": own.name,
+        "hosts": list[JsonValue](sorted(host for group in groups for host in group.hosts)),
         "instance_groups": [
             {
-                "instance_group_name": group,
-                "instance_type": instance_type,
-                "hosts": list[JsonValue](hosts),
+                "instance_group_name": group.name,
+                "instance_type": group.instance_type,
+                "hosts": list[JsonValue](group.hosts),
             }
+            for group in groups
         ],
         "network_interface_name": "eth0",
         "topology": None,

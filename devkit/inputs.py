@@ -24,10 +24,9 @@ class Inputs:
     """The channels of one host, ready to be mounted.
 
     Args:
-        channels: The job's channels.
+        channels: The host's channels, each with which of the hosts that get it this one is.
         folder: A new host folder for what has to be fetched, and for the pipes.
         s3: Gives the client for channels in S3; called only where there is one.
-        host: Whose data.
 
     Raises:
         ConfigError: The data is not there, or not what the channel says.
@@ -36,22 +35,20 @@ class Inputs:
 
     def __init__(
         self,
-        channels: Sequence[ChannelPlan],
+        channels: Sequence[tuple[ChannelPlan, Host]],
         folder: Path,
         s3: Callable[[], S3Client],
-        host: Host | None = None,
     ) -> None:
-        self._host = host or Host()
         self._pipes = folder / "pipes"
-        client = s3() if any(not isinstance(c.location, Path) for c in channels) else None
-        self._piped: list[tuple[ChannelPlan, tuple[Item, ...]]] = [
-            (channel, selection.select(channel, client))
-            for channel in channels
+        client = s3() if any(not isinstance(c.location, Path) for c, _ in channels) else None
+        self._piped: list[tuple[ChannelPlan, Host, tuple[Item, ...]]] = [
+            (channel, host, selection.select(channel, client))
+            for channel, host in channels
             if channel.input_mode is InputMode.PIPE
         ]
         deliveries = [
-            deliver(channel, folder / "fetched" / channel.name, s3=client, host=self._host)
-            for channel in channels
+            deliver(channel, folder / "fetched" / channel.name, s3=client, host=host)
+            for channel, host in channels
             if channel.input_mode is not InputMode.PIPE
         ]
         self.notes = tuple(delivery.note for delivery in deliveries if delivery.note)
@@ -70,8 +67,8 @@ class Inputs:
             DevkitError: At the end of the block, where that has happened.
         """
         with ExitStack() as stack:
-            for channel, items in self._piped:
-                feeder = PipeFeeder(self._pipes, channel, items, host=self._host, on_error=on_error)
+            for channel, host, items in self._piped:
+                feeder = PipeFeeder(self._pipes, channel, items, host=host, on_error=on_error)
                 stack.enter_context(feeder)
             yield
 

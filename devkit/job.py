@@ -7,6 +7,7 @@ once, before any work starts.
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from devkit import contract
 from devkit.channels.locations import Location
-from devkit.channels.plan import ChannelPlan, Distribution, InputMode
+from devkit.channels.plan import ChannelPlan, Distribution, Host, InputMode
 from devkit.engines.base import Image, Limits
 from devkit.errors import ConfigError
 from devkit.ports import MAX_PORT
@@ -90,6 +91,15 @@ class CheckpointPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InstanceGroup:
+    """A group of a heterogeneous cluster: ``ResourceConfig.InstanceGroups`` (§1.5)."""
+
+    name: str
+    instance_type: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """One training run, complete.
 
@@ -110,7 +120,11 @@ class TrainingJob:
     """Replace the argument ``train`` (§1.1)."""
     metrics: tuple[MetricDefinition, ...] = ()
     instances: int = 1
-    """How many hosts it runs on."""
+    """How many hosts it runs on; of a heterogeneous cluster, its groups say that."""
+    instance_type: str = contract.LOCAL_INSTANCE_TYPE
+    """What the hosts are told they are; nothing here depends on it."""
+    instance_groups: tuple[InstanceGroup, ...] = ()
+    """Of a heterogeneous cluster."""
     network_isolation: bool = False
     """Whether it reaches nothing but its own hosts: ``EnableNetworkIsolation`` (§1.12)."""
     checkpoints: CheckpointPlan | None = None
@@ -136,12 +150,50 @@ class TrainingJob:
                 *contract.training_environment_problems(self.environment),
                 *contract.metric_problems((m.name, m.regex) for m in self.metrics),
                 *_script_problems(words, self.channels),
-                *_instances_problems(self.instances),
+                *_instances_problems(self.host_count),
+                *_group_problems(self.instance_groups, self.channels),
                 *_max_run_problems(self.max_run_s),
                 *_spot_problems(self.interrupt_after_s, self.max_run_s, self.max_wait_s),
                 *_checkpoint_problems(self.checkpoints),
             ],
         )
+
+    @property
+    def host_count(self) -> int:
+        """How many hosts it runs on."""
+        groups = self.instance_groups
+        return sum(group.count for group in groups) if groups else self.instances
+
+    @property
+    def groups(self) -> tuple[contract.HostGroup, ...]:
+        """Its hosts, numbered through all groups (§1.5)."""
+        names = iter(contract.host_names(self.host_count))
+        groups = self.instance_groups or (
+            InstanceGroup(
+                name=contract.HOMOGENEOUS_GROUP,
+                instance_type=self.instance_type,
+                count=self.instances,
+            ),
+        )
+        return tuple(
+            contract.HostGroup(
+                name=group.name,
+                instance_type=group.instance_type,
+                hosts=tuple(itertools.islice(names, group.count)),
+            )
+            for group in groups
+        )
+
+    def share(self, channel: ChannelPlan, host: str) -> Host | None:
+        """Which of the hosts that get a channel this one is; ``None`` where it does not get it.
+
+        That a sharded channel is dealt out among the hosts of its groups is undocumented.
+        """
+        named = channel.instance_group_names
+        hosts = [
+            h for group in self.groups if not named or group.name in named for h in group.hosts
+        ]
+        return Host(index=hosts.index(host), count=len(hosts)) if host in hosts else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +300,31 @@ def _script_problems(words: Sequence[str], channels: Sequence[ChannelPlan]) -> l
             or each.distribution is not Distribution.FULLY_REPLICATED
         )
     ]
+
+
+def _group_problems(groups: Sequence[InstanceGroup], channels: Sequence[ChannelPlan]) -> list[str]:
+    names = [group.name for group in groups]
+    problems = []
+    if len(groups) > contract.MAX_INSTANCE_GROUPS:
+        problems.append(f"{len(groups)} instance groups: at most {contract.MAX_INSTANCE_GROUPS}")
+    problems += [
+        f"instance group {name!r}: named twice" for name in set(names) if names.count(name) > 1
+    ]
+    for group in groups:
+        if not 1 <= len(group.name) <= contract.MAX_INSTANCE_GROUP_NAME_CHARS:
+            problems.append(
+                f"instance group {group.name[:32]!r}: a name of 1 to "
+                f"{contract.MAX_INSTANCE_GROUP_NAME_CHARS} characters"
+            )
+        if group.count < 1:
+            problems.append(
+                f"instance group {group.name[:32]!r}: count = {group.count}: at least 1"
+            )
+    for channel in channels:
+        unknown = sorted(set(channel.instance_group_names) - set(names))
+        if unknown:
+            problems.append(f"channel {channel.name!r}: there is no instance group {unknown[0]!r}")
+    return problems
 
 
 def _instances_problems(instances: int) -> list[str]:

@@ -30,26 +30,25 @@ class OptMl:
     mounts: tuple[Mount, ...]
 
 
-def for_training(
-    root: Path, job: TrainingJob, host: str, hosts: Sequence[str], data: Sequence[Mount]
-) -> OptMl:
+def for_training(root: Path, job: TrainingJob, host: str, data: Sequence[Mount]) -> OptMl:
     """Write the ``/opt/ml`` of one training host under ``root`` (§1.2 to §1.6).
 
     ``data`` are the mounts of its channels. They are read-only, where SageMaker gives a copy that
     a container may write to (see docs/adr/0003).
     """
+    channels = [each for each in job.channels if job.share(each, host) is not None]
     config = root / contract.CONFIG_FOLDER
     config.mkdir(parents=True)
     _write(config / "hyperparameters.json", contract.hyperparameters_json(job.hyperparameters))
     _write(
         config / "inputdataconfig.json",
-        {channel.name: inputdataconfig_entry(channel) for channel in job.channels},
+        {channel.name: inputdataconfig_entry(channel) for channel in channels},
     )
     _write(
         config / "resourceconfig.json",
-        contract.resourceconfig_json(host, hosts, contract.LOCAL_INSTANCE_TYPE),
+        contract.resourceconfig_json(host, job.groups),
     )
-    for channel in job.channels:
+    for channel in channels:
         if channel.input_mode is not InputMode.PIPE:
             (root / contract.DATA_FOLDER / channel.name).mkdir(parents=True)
     (root / contract.DATA_FOLDER).mkdir(exist_ok=True)

@@ -22,7 +22,14 @@ from devkit.engines.base import BuildRequest, Engine, Image
 from devkit.engines.choose import Choice, choose, open_engine
 from devkit.errors import ConfigError, NotFound
 from devkit.front.limits import PROFILES
-from devkit.job import CheckpointPlan, MetricDefinition, ServeSpec, Status, TrainingJob
+from devkit.job import (
+    CheckpointPlan,
+    InstanceGroup,
+    MetricDefinition,
+    ServeSpec,
+    Status,
+    TrainingJob,
+)
 from devkit.local_run import Server, TrainingResult
 from devkit.model_source import is_archive
 from devkit.ports import require_free_port
@@ -313,6 +320,11 @@ class Project:
                 entrypoint=train.entrypoint,
                 arguments=train.arguments,
                 instances=train.instances,
+                instance_type=train.instance_type,
+                instance_groups=tuple(
+                    InstanceGroup(name=g.name, instance_type=g.instance_type, count=g.count)
+                    for g in train.instance_groups
+                ),
                 network_isolation=train.network_isolation,
                 checkpoints=None
                 if train.checkpoints is None

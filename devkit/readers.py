@@ -56,6 +56,15 @@ class MetricSetting:
     regex: str
 
 
+@dataclass(frozen=True)
+class InstanceGroupSetting:
+    """An entry of ``train.instance_groups``."""
+
+    name: str
+    instance_type: str
+    count: int
+
+
 Reader = Callable[[Raw], Any]
 
 
@@ -258,6 +267,21 @@ def metrics(raw: Raw) -> tuple[MetricSetting, ...]:
     return tuple(metrics)
 
 
+def instance_groups(raw: Raw) -> tuple[InstanceGroupSetting, ...]:
+    """The groups of a heterogeneous cluster."""
+    allowed = "a list of { name = '…', instance_type = '…', count = 1 }"
+    if not isinstance(raw.value, (list, tuple)):
+        raise ValueError(allowed)  # noqa: TRY004 - as above
+    groups = []
+    for entry in raw.value:
+        if not isinstance(entry, Mapping) or set(entry) != {"name", "instance_type", "count"}:
+            raise ValueError(allowed)
+        count = whole_number(1, contract.MAX_INSTANCES)(Raw(entry["count"], raw.origin))
+        name, kind = (text(Raw(entry[key], raw.origin)) for key in ("name", "instance_type"))
+        groups.append(InstanceGroupSetting(name, kind, count))
+    return tuple(groups)
+
+
 _CHANNEL_OPTIONS: dict[str, Reader] = {
     "content_type": text,
     "input_mode": member(InputMode),
@@ -266,5 +290,6 @@ _CHANNEL_OPTIONS: dict[str, Reader] = {
     "compression": member(Compression),
     "record_wrapper": member(RecordWrapper),
     "attribute_names": words,
+    "instance_group_names": words,
     "shuffle_seed": whole_number(0, 2**63 - 1),
 }

@@ -83,7 +83,7 @@ def train(
         KeyboardInterrupt: After the job was stopped, and recorded as Stopped.
     """
     require_pipes(job.channels, engine.name)
-    engine.require_hosts(job.instances)
+    engine.require_hosts(job.host_count)
     attempt = Attempt(
         "job",
         job.name,
@@ -124,7 +124,7 @@ def _request(job: TrainingJob) -> dict[str, object]:
         "entrypoint": job.entrypoint,
         "arguments": job.arguments,
         "metrics": [asdict(metric) for metric in job.metrics],
-        "instances": job.instances,
+        "instances": job.host_count,
         "network": has_network(job),
         "checkpoints": for_request(job.checkpoints),
         "interrupt_after_s": job.interrupt_after_s,

@@ -13,7 +13,7 @@ from typing import Literal
 
 from devkit import contract, opt_ml
 from devkit.attempt import Attempt, diagnose
-from devkit.channels.plan import Host, InputMode
+from devkit.channels.plan import InputMode
 from devkit.channels.s3_reading import S3Client
 from devkit.checkpoints import of_request
 from devkit.engines.base import ContainerSpec, Mount
@@ -73,7 +73,7 @@ class TrainingRun:
         self._job, self._attempt, self._store, self._s3 = job, attempt, store, s3
         self._stop = stop
         stop.tell(attempt.instances.wake)
-        self._hosts = contract.host_names(job.instances)
+        self._hosts = contract.host_names(job.host_count)
         self._begun = time.monotonic()
         self._trained_s = 0.0
         attempt.checkpoints = of_request(attempt.run, attempt.run.request(), s3)
@@ -173,13 +173,11 @@ class TrainingRun:
         job, attempt = self._job, self._attempt
         if any(channel.input_mode is not InputMode.PIPE for channel in job.channels):
             attempt.enter(Phase.DOWNLOADING)
-        count = len(self._hosts)
-        inputs = {
-            host: Inputs(
-                job.channels, attempt.run.inputs / host, self._s3, Host(index=index, count=count)
-            )
-            for index, host in enumerate(self._hosts)
-        }
+        inputs = {}
+        for host in self._hosts:
+            shares = [(channel, job.share(channel, host)) for channel in job.channels]
+            own = [(channel, share) for channel, share in shares if share is not None]
+            inputs[host] = Inputs(own, attempt.run.inputs / host, self._s3)
         for note in dict.fromkeys(note for each in inputs.values() for note in each.notes):
             attempt.observer.note(note)
         return inputs
@@ -190,7 +188,7 @@ class TrainingRun:
         if self._attempt.checkpoints is not None:
             self._attempt.checkpoints.fetch(instance, opt_ml.checkpoint_folder(root))
         entrypoint, command = contract.training_start(job.entrypoint, job.arguments)
-        prepared = opt_ml.for_training(root, job, host, self._hosts, data)
+        prepared = opt_ml.for_training(root, job, host, data)
         return ContainerSpec(
             name=instances.container_name(instance),
             image=job.image,
@@ -277,7 +275,7 @@ def _feeding(inputs: Iterable[Inputs], attempt: Attempt) -> Iterator[None]:
 
 def has_network(job: TrainingJob) -> bool:
     """Whether its hosts are in a network of their own."""
-    return job.instances > 1 or job.network_isolation
+    return job.host_count > 1 or job.network_isolation
 
 
 def program(job: TrainingJob) -> str:

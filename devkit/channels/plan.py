@@ -88,6 +88,8 @@ class ChannelPlan:
     content_type: str | None = None
     attribute_names: tuple[str, ...] = ()
     """What of each line of an augmented manifest is streamed, in this order."""
+    instance_group_names: tuple[str, ...] = ()
+    """The groups of a heterogeneous cluster that get it; none named is all of them (§1.6)."""
     shuffle_seed: int | None = None
     """``ShuffleConfig.Seed``; ``None`` keeps S3's or the manifest's order.
 

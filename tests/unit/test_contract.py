@@ -22,7 +22,8 @@ def test_hyperparameters_are_strings_whatever_they_were() -> None:
 @pytest.mark.contract("1.5-c", "1.5-d", "1.5-f")
 def test_hosts_are_sorted_as_text_and_groups_are_not() -> None:
     hosts = contract.host_names(10)
-    config = contract.resourceconfig_json("algo-10", hosts, "local")
+    group = contract.HostGroup(name="homogeneousCluster", instance_type="local", hosts=hosts)
+    config = contract.resourceconfig_json("algo-10", [group])
     assert isinstance(config, dict)
     assert config["hosts"] == ["algo-1", "algo-10", *(f"algo-{n}" for n in range(2, 10))]
     assert config["instance_groups"] == [

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,14 @@ from devkit.errors import (
     StoreError,
     TrainingFailed,
 )
-from devkit.job import CheckpointPlan, MetricDefinition, ServeSpec, Status, TrainingJob
+from devkit.job import (
+    CheckpointPlan,
+    InstanceGroup,
+    MetricDefinition,
+    ServeSpec,
+    Status,
+    TrainingJob,
+)
 from devkit.local_run import StopRequest, TrainingResult
 from devkit.signals import Terminated
 from devkit.store import Store
@@ -357,6 +365,77 @@ def test_every_host_has_its_own_place_and_knows_the_others(store: Store) -> None
     assert sorted(path.name for path in result.run.logs.iterdir()) == [f"{h}.log" for h in hosts]
     assert result.log == "loss=1\nloss=2\nloss=3\n"
     assert set(result.metrics) == {"loss"}
+
+
+@pytest.mark.contract("1.5-e", "1.6-t")
+def test_a_heterogeneous_cluster_has_groups_with_channels_of_their_own(
+    store: Store, tmp_path: Path
+) -> None:
+    for name in ("1.csv", "2.csv"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / name).write_text(name)
+    seen: dict[str, tuple[Any, list[str], list[str]]] = {}
+
+    def program(inside: Inside) -> int:
+        config = inside.path("/opt/ml/input/config")
+        channels = sorted(json.loads((config / "inputdataconfig.json").read_text()))
+        files = [
+            path.name
+            for channel in channels
+            for path in inside.path(f"/opt/ml/input/data/{channel}").iterdir()
+        ]
+        resources = json.loads((config / "resourceconfig.json").read_text())
+        seen[host_of(inside)] = (resources, channels, sorted(files))
+        return 0
+
+    workers = ChannelPlan(
+        name="workers",
+        location=tmp_path / "data",
+        distribution=Distribution.SHARDED,
+        instance_group_names=("workers",),
+    )
+    train(
+        program,
+        store,
+        instance_groups=(
+            InstanceGroup(name="lead", instance_type="ml.p3.2xlarge", count=1),
+            InstanceGroup(name="workers", instance_type="ml.c5.xlarge", count=2),
+        ),
+        channels=(workers, ChannelPlan(name="all", location=tmp_path / "data")),
+    )
+    lead, worker = seen["algo-1"], seen["algo-3"]
+    assert lead[0]["current_group_name"] == "lead"
+    assert lead[0]["current_instance_type"] == "ml.p3.2xlarge"
+    assert worker[0]["current_group_name"] == "workers"
+    assert worker[0]["hosts"] == ["algo-1", "algo-2", "algo-3"]
+    assert worker[0]["instance_groups"] == [
+        {
+            "instance_group_name": "lead",
+            "instance_type": "ml.p3.2xlarge",
+            "hosts": ["algo-1"],
+        },
+        {
+            "instance_group_name": "workers",
+            "instance_type": "ml.c5.xlarge",
+            "hosts": ["algo-2", "algo-3"],
+        },
+    ]
+    assert lead[1:] == (["all"], ["1.csv", "2.csv"])
+    assert worker[1:] == (["all", "workers"], ["1.csv", "2.csv", "2.csv"])
+
+
+def test_wrong_groups_are_named_all_at_once(tmp_path: Path) -> None:
+    group = InstanceGroup(name="a", instance_type="ml.c5.xlarge", count=0)
+    channel = ChannelPlan(name="c", location=tmp_path, instance_group_names=("other",))
+    with pytest.raises(ConfigError) as error:
+        TrainingJob(name="a", image=IMAGE, instance_groups=(group,) * 6, channels=(channel,))
+    for problem in (
+        "at most 5",
+        "'a': named twice",
+        "count = 0: at least 1",
+        "no instance group 'other'",
+    ):
+        assert problem in error.value.message
 
 
 def test_one_failing_host_ends_the_job_and_is_named_as_its_reason(store: Store) -> None:
