@@ -37,6 +37,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
+OnError = Callable[[web.BaseRequest, Exception], web.Response]
+
 
 class WsgiBridge:
     """Answers aiohttp's requests with what a WSGI application says.
@@ -47,10 +49,15 @@ class WsgiBridge:
     Args:
         app: The application; it is called from several threads at once.
         threads: How many requests are answered at once; more wait for their turn.
+        on_error: Gives the answer instead of an application that raises before it has begun; called
+            in the thread.
     """
 
-    def __init__(self, app: WSGIApplication, *, threads: int = 64) -> None:
+    def __init__(
+        self, app: WSGIApplication, *, threads: int = 64, on_error: OnError | None = None
+    ) -> None:
         self._app = app
+        self._on_error = on_error or _failed
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="wsgi")
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -59,7 +66,7 @@ class WsgiBridge:
         Raises:
             ConnectionError: The client is gone, or the answer broke off when it had begun.
         """
-        exchange = _Exchange(request)
+        exchange = _Exchange(request, self._on_error)
         work = asyncio.get_running_loop().run_in_executor(self._pool, exchange.run, self._app)
         try:
             return await asyncio.shield(work)
@@ -77,8 +84,9 @@ class WsgiBridge:
 class _Exchange:
     """One request and its answer, seen from the thread that the application runs in."""
 
-    def __init__(self, request: web.BaseRequest) -> None:
+    def __init__(self, request: web.BaseRequest, on_error: OnError) -> None:
         self._request = request
+        self._on_error = on_error
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._ended = False
@@ -107,11 +115,11 @@ class _Exchange:
             self._abort()
             raise
         except Exception as error:
-            _LOGGER.exception("%s %s failed", self._request.method, self._request.raw_path)
             if self._begun:
+                _LOGGER.exception("%s %s failed", self._request.method, self._request.raw_path)
                 self._abort()
                 raise ConnectionAbortedError from error
-            return self._closing(web.Response(status=500, text="Internal Server Error"))
+            return self._closing(self._on_error(self._request, error))
 
     def end(self) -> None:
         """Nobody waits for this exchange any more: let its thread wait for nothing either."""
@@ -286,6 +294,11 @@ def _sent(value: str) -> str:
         return value.encode("latin-1").decode()
     except UnicodeError:
         return value
+
+
+def _failed(request: web.BaseRequest, error: Exception) -> web.Response:
+    _LOGGER.error("%s %s failed", request.method, request.raw_path, exc_info=error)
+    return web.Response(status=500, text="Internal Server Error")
 
 
 def _forget(work: asyncio.Future[web.StreamResponse]) -> None:

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 def moto_application() -> WSGIApplication:
     """All of moto's services, which is what ``moto_server`` serves."""
-    moto = DomainDispatcherApplication(create_backend_app)
+    return keeping_names(DomainDispatcherApplication(create_backend_app))
+
+
+def keeping_names(moto: WSGIApplication) -> WSGIApplication:
+    """An application of moto's that is told the names of headers as they were sent."""
 
     def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         _keep_underscores(environ)
-        answer: Iterable[bytes] = moto(environ, start_response)
-        return answer
+        return moto(environ, start_response)
 
     return application
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import parse_qs
 
@@ -59,9 +61,14 @@ class Moto:
         models: The descriptions of the APIs.
         journal: Where what changes moto is kept.
         seed: Makes what there is from the start.
+        s3_folder: Where S3's buckets are folders; ``None`` keeps them in memory.
     """
 
-    def __init__(self, models: Models, journal: Journal, seed: Seed) -> None:
+    def __init__(
+        self, models: Models, journal: Journal, seed: Seed, s3_folder: Path | None = None
+    ) -> None:
+        self._s3_folder = s3_folder
+        self._s3 = ExitStack()
         self._models = models
         self._journal = journal
         self._seed = seed
@@ -115,7 +122,7 @@ class Moto:
     async def stop(self) -> None:
         """Leave nothing in moto: the next one in this process begins empty."""
         if self._application is not None:
-            await self._in_thread(self._application.leave)
+            await self._in_thread(self._leave)
         self._pool.shutdown(wait=False)
         self._journal.close()
 
@@ -153,6 +160,10 @@ class Moto:
     def _load(self) -> Replay:
         begun = time.perf_counter()
         self._application = _import_moto()
+        if self._s3_folder is not None:
+            from devkit.fake_s3.installing import durable_s3  # noqa: PLC0415 - imports moto
+
+            self._s3.enter_context(durable_s3(self._s3_folder))
         self._make_first()
         calls, failed = 0, []
         for entry in self._journal.entries():
@@ -162,6 +173,11 @@ class Moto:
             if status != entry.status:
                 failed.append(f"{_told(entry)} answers {status} and not {entry.status}")
         return Replay(calls, tuple(failed), time.perf_counter() - begun)
+
+    def _leave(self) -> None:
+        assert self._application is not None  # noqa: S101
+        self._s3.close()  # before moto is emptied: what is on the disk stays
+        self._application.leave()
 
     def _try(self, entry: Entry) -> int:
         try:

@@ -1,21 +1,22 @@
-"""moto's S3, with bodies that are streamed; objects are kept in memory only."""
+"""moto's S3, with bodies that are streamed; its objects are files (:mod:`devkit.fake_s3`)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
 from xml.parsers.expat import ExpatError
 
+from aiohttp import web
+
 from devkit.local_aws import errors
-from devkit.local_aws.errors import AwsError, WireAnswer
+from devkit.local_aws.errors import AwsError
+from devkit.local_aws.heads import head_of
 from devkit.local_aws.models import Models
 from devkit.local_aws.routing import route
-from devkit.local_aws.wsgi_bridge import WsgiBridge
+from devkit.wsgi_bridge import WsgiBridge
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from devkit.local_aws.moto_app import Moto
-    from devkit.local_aws.routing import Head
 
 _THREADS = 16
 _MALFORMED = AwsError(
@@ -41,9 +42,10 @@ class MotoS3:
         """Answer a request."""
         await self._moto.ready()
         if self._bridge is None:
-            self._bridge = WsgiBridge(
-                self._moto.application, threads=_THREADS, on_error=self._on_error
-            )
+            from devkit.fake_s3.application import keeping_names  # noqa: PLC0415 - imports moto
+
+            application = keeping_names(cast("Any", self._moto.application))
+            self._bridge = WsgiBridge(application, threads=_THREADS, on_error=self._instead)
         return await self._bridge.handle(request)
 
     async def reset(self) -> None:
@@ -52,9 +54,11 @@ class MotoS3:
     async def stop(self) -> None:
         """Take no more requests."""
         if self._bridge is not None:
-            await self._bridge.stop()
+            await asyncio.to_thread(self._bridge.close)
 
-    def _on_error(self, head: Head, error: BaseException) -> WireAnswer:
+    def _instead(self, request: web.BaseRequest, error: Exception) -> web.Response:
+        head = head_of(request)
         what = self._models.identify(route(head, {}), head)
         told = _MALFORMED if isinstance(error, ExpatError) else self._moto.failed(error, what)
-        return errors.render(told, what.protocol, errors.new_request_id())
+        answer = errors.render(told, what.protocol, errors.new_request_id())
+        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)

@@ -47,6 +47,8 @@ class Options:
     """On 127.0.0.1; 0 takes a free one."""
     journal: Path | None = None
     """Where what moto is told is kept; ``None`` forgets it."""
+    s3_folder: Path | None = None
+    """Where S3's buckets are folders, and their objects files; ``None`` keeps them in memory."""
     services: Sequence[Service] = ()
     """Live services, besides STS and IAM."""
     raw: Mapping[str, RawService] = field(default_factory=dict)
@@ -200,7 +202,8 @@ class _Running:
 
     async def _begin(self, stack: AsyncExitStack) -> Services:
         models = Models()
-        self.backend = Moto(models, Journal(self._options.journal), identity.make_role)
+        journal = Journal(self._options.journal)
+        self.backend = Moto(models, journal, identity.make_role, self._options.s3_folder)
         stack.push_async_callback(self.backend.stop)
         self.backend.begin()
         raw: dict[str, RawService] = {"s3": MotoS3(self.backend, models), **self._options.raw}

@@ -69,7 +69,8 @@ def running(
     require_installed()
     from devkit.local_aws.server import LocalAws, Options  # noqa: PLC0415 - takes 0.3 s
 
-    with state.held() as held, LocalAws(Options(port=port, journal=state.journal)) as aws:
+    options = Options(port=port, journal=state.journal, s3_folder=state.s3_folder)
+    with state.held() as held, LocalAws(options) as aws:
         _open_bridge(settings, aws, observer)
         endpoint = Endpoint(
             url=aws.url,

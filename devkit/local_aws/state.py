@@ -94,6 +94,11 @@ class State:
         return self.folder / "journal.jsonl"
 
     @property
+    def s3_folder(self) -> Path:
+        """Where S3's buckets are folders: ``.devkit/s3/<bucket>/<key>``."""
+        return self.folder.parent / "s3"
+
+    @property
     def client(self) -> Path:
         """What commands are given."""
         return self.folder / "client"

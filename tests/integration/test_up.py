@@ -110,6 +110,35 @@ def test_after_kill_9_the_next_command_goes_on(project: Project) -> None:
     project.devkit("down").succeeded()
 
 
+def test_s3_is_a_folder_that_outlives_the_endpoint(project: Project) -> None:
+    endpoint = up(project)
+    python(
+        project,
+        "import boto3\n"
+        "s3 = boto3.client('s3')\n"
+        "s3.create_bucket(Bucket='mine')\n"
+        "s3.put_object(Bucket='mine', Key='a/b.txt', Body=b'kept', Metadata={'by': 'me'})\n",
+    )
+    os.kill(int(str(endpoint["pid"])), signal.SIGKILL)
+    folder = project.store / "s3"
+    assert (folder / "mine" / "a" / "b.txt").read_bytes() == b"kept"
+    (folder / "by-hand").mkdir()
+    (folder / "by-hand" / "data.csv").write_text("1,2")
+
+    up(project)
+
+    said = python(
+        project,
+        "import boto3\n"
+        "s3 = boto3.client('s3')\n"
+        "print([bucket['Name'] for bucket in s3.list_buckets()['Buckets']])\n"
+        "print(s3.get_object(Bucket='by-hand', Key='data.csv')['Body'].read())\n"
+        "print(s3.head_object(Bucket='mine', Key='a/b.txt')['Metadata'])\n",
+    )
+    assert said.splitlines() == ["['by-hand', 'mine']", "b'1,2'", "{'by': 'me'}"]
+    project.devkit("down").succeeded()
+
+
 def test_it_can_be_started_fresh(project: Project) -> None:
     python(project, MAKE.format("ann"))
     assert python(project, LIST).startswith("ann ")
