@@ -7,6 +7,7 @@ checked by the service alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,8 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from devkit.local_aws.errors import AwsError, Protocol
 
 _VALUE_CHARS = 256
-_PATTERN_S = 0.2
+# A thread that waits for a processor loses the time, too: the second try is for that.
+_PATTERN_S = (0.2, 2.0)
 _JAVA = {r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010FFFF", r"\p{all}": r"\s\S"}
 _CODES: Mapping[Protocol, str] = {"query": "ValidationError", "ec2": "InvalidParameterValue"}
 
@@ -145,10 +147,10 @@ def _is_number(shape: Shape) -> bool:
 
 
 def _matches(pattern: str, value: str) -> bool:
-    try:
-        return _compiled(pattern).fullmatch(value, timeout=_PATTERN_S) is not None
-    except TimeoutError:  # such a value is not what anybody meant by the pattern
-        return False
+    for timeout_s in _PATTERN_S:
+        with suppress(TimeoutError):
+            return _compiled(pattern).fullmatch(value, timeout=timeout_s) is not None
+    return False  # such a value is not what anybody meant by the pattern
 
 
 @lru_cache(maxsize=1024)
