@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
             raise AlreadyUp(state.endpoint())
         require_free_port(arguments.port)
         if arguments.fresh:
-            state.journal.unlink(missing_ok=True)
+            state.forget()
         with session.running(
             project.settings, state, port=arguments.port, kind="up", observer=arguments.terminal
         ) as (aws, endpoint):

@@ -67,9 +67,15 @@ def running(
         PortInUse: Another program listens there.
     """
     require_installed()
+    from devkit.local_aws.sagemaker.service import sagemaker  # noqa: PLC0415 - likewise
     from devkit.local_aws.server import LocalAws, Options  # noqa: PLC0415 - takes 0.3 s
 
-    options = Options(port=port, journal=state.journal, s3_folder=state.s3_folder)
+    options = Options(
+        port=port,
+        journal=state.journal,
+        s3_folder=state.s3_folder,
+        services=[sagemaker(state.sagemaker)],
+    )
     with state.held() as held, LocalAws(options) as aws:
         _open_bridge(settings, aws, observer)
         endpoint = Endpoint(

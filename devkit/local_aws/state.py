@@ -7,6 +7,7 @@
       endpoint.json     where it is, while it is up
       users             locked, shared, by every command that runs against it
       journal.jsonl     what moto was told (``journal``)
+      sagemaker/        what was made in SageMaker (``sagemaker/records``)
       client/           what commands are given: configuration files, and the hook for Python
 
 The kernel releases a lock however its process ends (docs/adr/0004): a lock that can be had means
@@ -18,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -99,9 +101,20 @@ class State:
         return self.folder.parent / "s3"
 
     @property
+    def sagemaker(self) -> Path:
+        """What was made in SageMaker."""
+        return self.folder / "sagemaker"
+
+    @property
     def client(self) -> Path:
         """What commands are given."""
         return self.folder / "client"
+
+    def forget(self) -> None:
+        """Forget what AWS services were told before; nobody runs an endpoint."""
+        with store_errors(self.folder):
+            self.journal.unlink(missing_ok=True)
+            shutil.rmtree(self.sagemaker, ignore_errors=True)
 
     @property
     def _document(self) -> Path:

@@ -1,0 +1,66 @@
+"""The service: its parts' operations, their start and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from devkit.local_aws.sagemaker.endpoint_configs import EndpointConfigs
+from devkit.local_aws.sagemaker.models import Models
+from devkit.local_aws.sagemaker.parts import Part, Shared
+from devkit.local_aws.sagemaker.records import Records
+from devkit.local_aws.sagemaker.tags import Tags
+from devkit.local_aws.services import Handler, Surroundings
+
+
+class SageMaker:
+    """A :class:`~devkit.local_aws.services.Service`.
+
+    Args:
+        shared: What the parts share.
+        parts: What answers; their operations are the service's.
+    """
+
+    name = "sagemaker"
+
+    def __init__(self, shared: Shared, parts: Sequence[Part]) -> None:
+        self._shared = shared
+        live = [kind for part in parts for kind in part.kinds]
+        self._parts = (*parts, Tags(shared, live))
+        self.operations: Mapping[str, Handler] = {
+            name: handler for part in self._parts for name, handler in part.operations.items()
+        }
+
+    async def start(self, surroundings: Surroundings) -> None:
+        """Have what was kept, and begin."""
+        self._shared.storage.open(surroundings.url)
+        await self._shared.blocking(self._shared.records.load)
+        for part in self._parts:
+            await part.start(surroundings)
+
+    async def reset(self) -> None:
+        """Forget everything."""
+        for part in self._parts:
+            await part.reset()
+        await self._shared.blocking(self._shared.records.reset)
+
+    async def stop(self) -> None:
+        """End everything that runs."""
+        for part in self._parts:
+            await part.stop()
+        self._shared.pool.shutdown(wait=False)
+
+
+def sagemaker(folder: Path | None = None) -> SageMaker:
+    """The service, with all its parts.
+
+    Args:
+        folder: Where its records are kept; ``None`` keeps them in memory only.
+    """
+    shared = Shared(records=Records(folder))
+    return SageMaker(shared, all_parts(shared))
+
+
+def all_parts(shared: Shared) -> list[Part]:
+    """What answers."""
+    return [Models(shared), EndpointConfigs(shared)]
