@@ -23,6 +23,7 @@ from devkit.local_aws.state import AlreadyUp, Endpoint, Held, Kind, State, this_
 if TYPE_CHECKING:
     from devkit.config import Settings
     from devkit.local_aws.server import LocalAws
+    from devkit.local_aws.services import Service
     from devkit.progress import Observer
 
 _POLL_S = 0.02
@@ -67,14 +68,13 @@ def running(
         PortInUse: Another program listens there.
     """
     require_installed()
-    from devkit.local_aws.sagemaker.service import sagemaker  # noqa: PLC0415 - likewise
     from devkit.local_aws.server import LocalAws, Options  # noqa: PLC0415 - takes 0.3 s
 
     options = Options(
         port=port,
         journal=state.journal,
         s3_folder=state.s3_folder,
-        services=[sagemaker(state.sagemaker)],
+        services=_live_services(settings, state, observer),
     )
     with state.held() as held, LocalAws(options) as aws:
         _open_bridge(settings, aws, observer)
@@ -202,6 +202,14 @@ def _await_exit(pid: int) -> None:
         while time.monotonic() < deadline:
             os.kill(pid, 0)
             time.sleep(_POLL_S)
+
+
+def _live_services(settings: Settings, state: State, observer: Observer) -> Sequence[Service]:
+    """What answers for real in a project's endpoint, besides STS and IAM."""
+    from devkit.local_aws.sagemaker.service import sagemaker  # noqa: PLC0415 - imports botocore
+    from devkit.local_aws.sagemaker.workshop import of_project  # noqa: PLC0415 - likewise
+
+    return [sagemaker(state.sagemaker, of_project(settings, observer), observer)]
 
 
 def _open_bridge(settings: Settings, aws: LocalAws, observer: Observer) -> None:

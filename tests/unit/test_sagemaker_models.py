@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,6 +14,7 @@ from devkit.local_aws.errors import AwsError
 from devkit.local_aws.sagemaker.parts import Shared
 from devkit.local_aws.sagemaker.service import SageMaker, all_parts
 from devkit.local_aws.sagemaker.storage import Storage
+from devkit.local_aws.sagemaker.workshop import Workshop
 from devkit.local_aws.services import Call, Result
 
 MOMENT = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -24,6 +25,13 @@ VARIANT = {
     "InstanceType": "ml.m5.large",
     "InitialInstanceCount": 1,
 }
+
+
+def nothing_runs() -> NoReturn:
+    raise AssertionError("nothing of this needs an engine")
+
+
+NOTHING_RUNS = Workshop(store=nothing_runs, engine=nothing_runs, build=nothing_runs, tag="iris")
 
 
 class Objects:
@@ -66,7 +74,11 @@ class Client:
     """Calls handlers as the endpoint does."""
 
     def __init__(self, *keys: str) -> None:
-        shared = Shared(storage=Storage(lambda _settings: Objects(*keys)), clock=lambda: MOMENT)
+        shared = Shared(
+            workshop=NOTHING_RUNS,
+            storage=Storage(lambda _settings: Objects(*keys)),
+            clock=lambda: MOMENT,
+        )
         self.moto = Moto()
         self._service = SageMaker(shared, all_parts(shared))
 

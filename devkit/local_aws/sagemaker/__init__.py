@@ -10,6 +10,7 @@
     listing.py           List… operations: filters, order, pages
     tag_values.py        tags as requests and answers have them
     storage.py           S3, as jobs and models are read and written
+    workshop.py          engine, store and image, as jobs and endpoints use them
     tags.py              AddTags, ListTags, DeleteTags
     models.py            models
     endpoint_configs.py  endpoint configurations

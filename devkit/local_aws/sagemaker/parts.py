@@ -15,8 +15,10 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from devkit.local_aws.sagemaker import tag_values
 from devkit.local_aws.sagemaker.records import Record, Records, now
 from devkit.local_aws.sagemaker.storage import Storage
+from devkit.local_aws.sagemaker.workshop import Workshop
 from devkit.local_aws.services import Call, Handler, Surroundings
 from devkit.local_aws.threads import DaemonPool
+from devkit.progress import Observer, Silent
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -61,9 +63,12 @@ class StillPart:
 class Shared:
     """What all parts have in common."""
 
+    workshop: Workshop
     records: Records = field(default_factory=Records)
     pool: DaemonPool = field(default_factory=lambda: DaemonPool(_THREADS, "sagemaker"))
     storage: Storage = field(default_factory=Storage)
+    observer: Observer = field(default_factory=Silent)
+    """Is told what is not as one might expect."""
     clock: Callable[[], datetime] = now
 
     async def blocking(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -10,7 +10,9 @@ from devkit.local_aws.sagemaker.models import Models
 from devkit.local_aws.sagemaker.parts import Part, Shared
 from devkit.local_aws.sagemaker.records import Records
 from devkit.local_aws.sagemaker.tags import Tags
+from devkit.local_aws.sagemaker.workshop import Workshop
 from devkit.local_aws.services import Handler, Surroundings
+from devkit.progress import Observer
 
 
 class SageMaker:
@@ -51,13 +53,15 @@ class SageMaker:
         self._shared.pool.shutdown(wait=False)
 
 
-def sagemaker(folder: Path | None = None) -> SageMaker:
+def sagemaker(folder: Path | None, workshop: Workshop, observer: Observer) -> SageMaker:
     """The service, with all its parts.
 
     Args:
         folder: Where its records are kept; ``None`` keeps them in memory only.
+        workshop: What jobs and endpoints are run with.
+        observer: Is told what is not as one might expect.
     """
-    shared = Shared(records=Records(folder))
+    shared = Shared(records=Records(folder), workshop=workshop, observer=observer)
     return SageMaker(shared, all_parts(shared))
 
 
