@@ -13,7 +13,7 @@ from datetime import datetime
 from devkit.channels.s3_reading import S3Client
 from devkit.checkpoints import of_request
 from devkit.engines.base import Engine
-from devkit.errors import DevkitError
+from devkit.errors import ConfigError, DevkitError
 from devkit.finishing import Ending, blamed, finish, is_stopped
 from devkit.instances import AnyInstance, Instances, stop
 from devkit.job import MetricDefinition, Status
@@ -28,11 +28,23 @@ _KILLED = "devkit was killed while this ran"
 _KILLED_WITH_DEVKIT = 128 + signal.SIGKILL
 
 
+def local_aws_is_down() -> S3Client:
+    """For those who cannot reach the S3 of the local AWS.
+
+    Raises:
+        ConfigError: Always.
+    """
+    raise ConfigError(
+        "its checkpoints are in the S3 of the local AWS", remedy="devkit up finishes it"
+    )
+
+
 def recover(
     store: Store,
     open_engine: Callable[[str], Engine],
     observer: Observer,
     s3: Callable[[], S3Client] = no_s3,
+    local_s3: Callable[[], S3Client] = local_aws_is_down,
 ) -> None:
     """Finish every abandoned run of a store; what cannot be finished yet is said and kept.
 
@@ -41,11 +53,13 @@ def recover(
         open_engine: Gives the engine of a name, or raises EngineError.
         observer: Is told what was done.
         s3: Gives the client for checkpoints in S3.
+        local_s3: The same, for jobs of the local AWS.
     """
     for claim in store.abandoned():
         finished = False
         try:
-            _finish(claim, store, open_engine, s3)
+            own = claim.run.request().get("local_aws")
+            _finish(claim, store, open_engine, local_s3 if own else s3)
             finished = True
             observer.note(
                 f"{claim.run.kind} {claim.run.name}: {_KILLED}; its artifacts are collected and "

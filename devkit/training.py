@@ -130,6 +130,7 @@ def _request(job: TrainingJob) -> dict[str, object]:
         "interrupt_after_s": job.interrupt_after_s,
         "max_run_s": job.max_run_s,
         "max_wait_s": job.max_wait_s,
+        "local_aws": job.local_aws,
     }
 
 

@@ -32,17 +32,25 @@ class StopRequest:
         self._told: list[Callable[[], None]] = []
         self.made = False
         """Whether it was made."""
+        self.grace_s = contract.TRAIN_STOP_GRACE_S
+        """Seconds between SIGTERM and SIGKILL."""
 
-    def make(self) -> None:
-        """Stop the job: SIGTERM, SIGKILL 120 s later, its model kept. Twice is not an error."""
+    def make(self, grace_s: float = contract.TRAIN_STOP_GRACE_S) -> None:
+        """Stop the job: SIGTERM, then SIGKILL after the grace; its model is kept.
+
+        Twice is not an error: a second time may shorten the grace, and then waits for its end.
+        """
         with self._lock:
+            if self.made and grace_s >= self.grace_s:
+                return
             self.made = True
+            self.grace_s = grace_s
             told = tuple(self._told)
         for tell in told:
             tell()
 
     def tell(self, listener: Callable[[], None]) -> None:
-        """Call this when it is made, from that thread; at once where it was made before."""
+        """Call this each time it is made, from that thread; at once where it was made before."""
         with self._lock:
             self._told.append(listener)
             made = self.made
@@ -226,7 +234,8 @@ class TrainingRun:
     def _stopped(self) -> Ending:
         """Somebody has asked for it."""
         self._attempt.enter_stopping()
-        self._attempt.stop(self._attempt.instances.left(), contract.TRAIN_STOP_GRACE_S)
+        left = self._attempt.instances.left()
+        self._stop.tell(lambda: self._attempt.stop(left, self._stop.grace_s))
         return Ending(Status.STOPPED)
 
     def _out_of_time(self, limit: _Limit) -> Ending:

@@ -279,6 +279,23 @@ def test_a_job_is_stopped_from_another_thread(store: Store) -> None:
     assert result.model is not None
 
 
+def test_a_second_request_to_stop_may_shorten_the_grace(store: Store) -> None:
+    stop = StopRequest()
+
+    def program(inside: Inside) -> int:
+        stop.make()
+        inside.stopped.wait()
+        threading.Thread(target=stop.make, args=(5.0,)).start()
+        inside.killed.wait()
+        return 137
+
+    engine = FakeEngine(program)
+    job = TrainingJob(name="a", image=IMAGE)
+    result = local_run.train(job, engine=engine, store=store, observer=Notes(), stop=stop)
+    assert result.outcome.status is Status.STOPPED
+    assert engine.containers[0].graces == [120.0, 5.0]
+
+
 def test_a_job_that_was_stopped_before_it_began_does_not_go_on(store: Store) -> None:
     stop = StopRequest()
     stop.make()

@@ -62,6 +62,17 @@ def goes_on(inside: Inside) -> int:
     return 137
 
 
+def test_checkpoints_in_the_local_aws_wait_for_it(store: Store) -> None:
+    engine = FakeEngine(goes_on)
+    kept = {"location": "s3://bucket/checkpoints", "path": "/opt/ml/checkpoints"}
+    run = left_behind(store, engine, checkpoints=kept, local_aws=True)
+    notes = Notes()
+    recover(store, lambda _: engine, notes, s3=lambda: pytest.fail("not this one"))
+    assert run.outcome() is None
+    (note,) = notes.notes
+    assert "in the S3 of the local AWS" in note
+
+
 @pytest.mark.parametrize(
     ("program", "status", "loss"), [(ends, Status.COMPLETED, 0.5), (goes_on, Status.STOPPED, 0.7)]
 )
