@@ -16,23 +16,22 @@ from devkit.engines.base import Address
 from devkit.engines.sandbox.forwarder import Forwarder, connect_to
 from devkit.ports import listen
 
-# How long a client may take to read what an ended container had sent.
-_DELIVERY_S = 1.0
-
 
 class Relay:
     """A thread that carries the connections to one port.
 
     Args:
         port: Where it listens on 127.0.0.1; 0 takes a free one.
+        delivery_s: How long a client may take, at the end, to read what its container had sent.
 
     Raises:
         PortInUse: Another program listens there.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, delivery_s: float = 1.0) -> None:
         listening = listen(port)
         self.address = Address(*listening.getsockname())
+        self._delivery_s = delivery_s
         self._backend: Address | None = None
         self._stopping = self._closing = False
         self._selector = selectors.DefaultSelector()
@@ -89,7 +88,7 @@ class Relay:
         while not self._closing:
             self._react(None)
         self._forwarder.finish()
-        deadline = time.monotonic() + _DELIVERY_S
+        deadline = time.monotonic() + self._delivery_s
         while self._forwarder.busy and time.monotonic() < deadline:
             self._react(deadline - time.monotonic())
         self._forwarder.abort()

@@ -184,7 +184,7 @@ def test_a_closed_relay_has_delivered_what_the_ended_container_had_sent(relay: R
 
 
 def test_closing_cuts_what_does_not_end(backend: Backend) -> None:
-    relay = Relay(0)
+    relay = Relay(0, delivery_s=0.01)
     relay.switch(backend.address)
     with connect(relay) as client:
         client.sendall(b"hello")
