@@ -1,4 +1,4 @@
-"""A server left running: a devkit of its own in the background, which reports when it is ready."""
+"""A command left running: a devkit of its own in the background, which reports when it is ready."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class BackgroundFailed(DevkitError):
 
 
 def start_server(argv: Sequence[str], project: Project) -> dict[str, Any]:
-    """Run ``devkit serve`` with these arguments in a session of its own.
+    """Run ``devkit serve`` or ``up`` with these arguments in a session of its own.
 
     Args:
         argv: The arguments as given, ``--detach`` among them.
         project: Whose server it is.
 
     Returns:
-        What it reported when its ping was good: its name and address.
+        What it reported when it was ready: its address, and more.
 
     Raises:
         DevkitError: What it reported instead.

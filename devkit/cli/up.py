@@ -6,6 +6,7 @@ Point any AWS client at the address that is printed, or run it with devkit exec.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from devkit.cli import options
@@ -61,20 +62,19 @@ def run(arguments: argparse.Namespace) -> None:
         ) as (aws, endpoint):
             if arguments.report_to is None:
                 arguments.terminal.result(endpoint.document(), endpoint.url)
-            notes = _notes(aws.wait_for_moto(), fresh=arguments.fresh)
+            notes = _notes(aws.wait_for_moto(), aws.not_kept)
             for note in notes:
                 arguments.terminal.note(note)
             report({**endpoint.document(), "notes": notes})
             session.wait_for_ever()
 
 
-def _notes(replay: Replay, *, fresh: bool) -> list[str]:
-    from devkit.local_aws.journal import FORGOTTEN
-
+def _notes(replay: Replay, not_kept: Sequence[str]) -> list[str]:
+    """What a user should know who had the local AWS up before."""
     notes = []
     if replay.calls:
         notes.append(f"as before: {replay.calls} calls repeated in {replay.seconds:.1f} s")
     notes += [f"could not be repeated: {each}" for each in replay.failed]
-    if replay.calls and not fresh:
-        notes.append(f"forgotten: {', '.join(sorted(FORGOTTEN.values()))}")
+    if replay.calls:
+        notes.append(f"forgotten: {', '.join(not_kept)}")
     return notes

@@ -80,11 +80,12 @@ class CallerIdentity(StatelessService):
         return {"GetCallerIdentity": self._get_caller_identity}
 
     async def _get_caller_identity(self, call: Call) -> Result:
-        caller = await call.backend.ask(
-            "sts", "GetCallerIdentity", {}, access_key=call.access_key, region=call.region
-        )
-        if not _NOBODY.fullmatch(str(caller["Arn"])):
-            return Result(members=caller)
+        if call.access_key != ACCESS_KEY:
+            caller = await call.backend.ask(
+                "sts", "GetCallerIdentity", {}, access_key=call.access_key, region=call.region
+            )
+            if not _NOBODY.fullmatch(str(caller["Arn"])):
+                return Result(members=caller)
         role = await call.backend.ask("iam", "GetRole", {"RoleName": ROLE_NAME})
         return Result(
             members={

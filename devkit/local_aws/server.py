@@ -150,6 +150,11 @@ class LocalAws:
         return thread.call(running.backend.ready())
 
     @property
+    def not_kept(self) -> list[str]:
+        """What is forgotten with every end."""
+        return self._require_running()[0].not_kept()
+
+    @property
     def url(self) -> str:
         """For processes of this machine."""
         return self._require_running()[0].url
@@ -228,11 +233,15 @@ class _Running:
         await self._listener.shutdown(_CLOSE_S)
         await self._stack.aclose()
 
+    def not_kept(self) -> list[str]:
+        s3 = () if "s3" in self._options.raw else ("buckets and objects in S3",)
+        return sorted((*FORGOTTEN.values(), *s3))
+
     def _status(self) -> Mapping[str, Any]:
         return {
             "url": self.url,
             "container_url": self.url_for("docker"),
             "uptime_s": round(time.monotonic() - self._started, 1),
             "services": {name: sorted(each.operations) for name, each in self._live.items()},
-            "not_kept": sorted(FORGOTTEN.values()),
+            "not_kept": self.not_kept(),
         }

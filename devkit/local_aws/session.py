@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -36,13 +36,13 @@ _PROBE_S = 1
 _NEEDED = ("moto", "flask", "flask_cors", "boto3", "regex")
 
 
-def require_installed() -> None:
+def require_installed(names: Sequence[str] = _NEEDED) -> None:
     """Make sure that what the endpoint is made of is there, before anything is begun.
 
     Raises:
         ConfigError: It is not.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+    missing = [name for name in names if find_spec(name) is None]
     if missing:
         raise ConfigError(
             f"the local AWS needs {', '.join(missing)}, which {_is(missing)} not installed",
@@ -137,20 +137,38 @@ def for_a_command(
     """
     deadline = time.monotonic() + _BEGINNING_S
     while True:
-        with state.used() as stays:
-            found = state.endpoint() if stays else None
-            if found is not None:
-                yield found
-                return
-        try:
-            with start() as (_, endpoint):
-                observer.note(f"local AWS at {endpoint.url}, until the command ends")
+        with ExitStack() as stack:
+            endpoint = _found(state, stack) or _started(start, stack, observer)
+            if endpoint is not None:
                 yield endpoint
                 return
-        except AlreadyUp:  # another one begins or ends at this moment
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_POLL_S)
+        if time.monotonic() > deadline:
+            raise AlreadyUp(state.endpoint())
+        time.sleep(_POLL_S)
+
+
+def _found(state: State, stack: ExitStack) -> Endpoint | None:
+    """The endpoint that is up; it stays for as long as the stack."""
+    with ExitStack() as using:
+        stays = using.enter_context(state.used())
+        endpoint = state.endpoint() if stays else None
+        if endpoint is not None:
+            stack.push(using.pop_all())
+        return endpoint
+
+
+def _started(
+    start: Callable[[], AbstractContextManager[tuple[LocalAws, Endpoint]]],
+    stack: ExitStack,
+    observer: Observer,
+) -> Endpoint | None:
+    """A new endpoint; ``None`` where another one begins or ends at this moment."""
+    try:
+        _, endpoint = stack.enter_context(start())
+    except AlreadyUp:
+        return None
+    observer.note(f"local AWS at {endpoint.url}, until the command ends")
+    return endpoint
 
 
 def status(state: State) -> tuple[Endpoint, Mapping[str, Any]]:

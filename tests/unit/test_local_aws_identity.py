@@ -64,6 +64,7 @@ def call(backend: Iam, operation: str, **parameters: Any) -> Mapping[str, Any]:
                 parameters=parameters,
                 backend=backend,
                 request_id="id",
+                access_key="AKIA",
             )
         )
 
