@@ -104,12 +104,12 @@ def _record(
     checkpoints: Checkpoints | None,
 ) -> Outcome:
     records = [instance.complete_log() for instance in left]
-    if checkpoints is not None:
-        for instance in left:
-            checkpoints.sync(instance)
     cause = _cause(run, left)
     exit_code = None if cause is None else cause.container.exit_code()
     failure = _collect(run, left, cause) if run.kind == "job" and cause is not None else None
+    if checkpoints is not None:  # after the artifacts: their storage may be out of reach
+        for instance in left:
+            checkpoints.sync(instance)
     ending = ending or _own_ending(exit_code, failure)
     secondary = ending.secondary or ending.status.value
     if run.kind == "job":
