@@ -61,7 +61,7 @@ def running(
         state: Its folder.
         port: On 127.0.0.1; 0 takes a free one.
         kind: For whom.
-        observer: Is told what is not as one might expect.
+        observer: Is told what is not as one might expect, and of every request.
 
     Raises:
         AlreadyUp: It is up already.
@@ -76,7 +76,7 @@ def running(
         s3_folder=state.s3_folder,
         services=_live_services(settings, state, observer),
     )
-    with state.held() as held, LocalAws(options) as aws:
+    with state.held() as held, LocalAws(options, on_event=observer.build_line) as aws:
         _open_bridge(settings, aws, observer)
         endpoint = Endpoint(
             url=aws.url,
