@@ -31,26 +31,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Start."""
+    from devkit.local_aws import session
+
+    session.require_installed()
+    if arguments.detach:
+        _detached(arguments)
+    else:
+        session.become_clean(arguments.argv)
+        _foreground(arguments)
+
+
+def _detached(arguments: argparse.Namespace) -> None:
+    from devkit import background
+    from devkit.local_aws.state import State
+
+    project = options.project(arguments)
+    endpoint = State(project.settings.root).endpoint()
+    if endpoint is not None and endpoint.kind == "up":
+        arguments.terminal.note(f"it is up already, since {endpoint.started}")
+        arguments.terminal.result(endpoint.document(), endpoint.url)
+        return
+    document = background.start_server(arguments.argv, project)
+    for note in document.pop("notes"):
+        arguments.terminal.note(note)
+    arguments.terminal.result(document, document["url"])
+
+
+def _foreground(arguments: argparse.Namespace) -> None:
     from devkit import background
     from devkit.local_aws import session
     from devkit.local_aws.state import AlreadyUp, State
     from devkit.ports import require_free_port
 
-    session.require_installed()
-    project = options.project(arguments)
-    state = State(project.settings.root)
-    if arguments.detach:
-        endpoint = state.endpoint()
-        if endpoint is not None and endpoint.kind == "up":
-            arguments.terminal.note(f"it is up already, since {endpoint.started}")
-            arguments.terminal.result(endpoint.document(), endpoint.url)
-            return
-        document = background.start_server(arguments.argv, project)
-        for note in document.pop("notes"):
-            arguments.terminal.note(note)
-        arguments.terminal.result(document, document["url"])
-        return
-    session.become_clean(arguments.argv)
+    settings = options.project(arguments).settings
+    state = State(settings.root)
     with background.reporting(arguments.report_to) as report:
         if state.is_held():
             raise AlreadyUp(state.endpoint())
@@ -58,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.fresh:
             state.forget()
         with session.running(
-            project.settings, state, port=arguments.port, kind="up", observer=arguments.terminal
+            settings, state, port=arguments.port, kind="up", observer=arguments.terminal
         ) as (aws, endpoint):
             if arguments.report_to is None:
                 arguments.terminal.result(endpoint.document(), endpoint.url)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from devkit.config import without_aws
 from devkit.contract import LOCAL_ACCOUNT, LOCAL_REGION
-from devkit.local_aws.identity import ACCESS_KEY
+from devkit.local_aws.keys import DUMMY_KEY
 from devkit.store import write_atomically
 
 HOOK = Path(__file__).parent / "hook"
@@ -85,8 +85,8 @@ def for_command(environ: Mapping[str, str], url: str, files: ClientFiles) -> dic
         **_aws(files),
         **_not_proxied(environ),
         "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        "AWS_ACCESS_KEY_ID": DUMMY_KEY,
+        "AWS_SECRET_ACCESS_KEY": DUMMY_KEY,
         "AWS_REGION": LOCAL_REGION,
         "AWS_DEFAULT_REGION": LOCAL_REGION,
         "AWS_PAGER": "",

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from devkit.contract import LOCAL_ACCOUNT
 from devkit.local_aws import policies
 from devkit.local_aws.errors import AwsError
+from devkit.local_aws.keys import DUMMY_KEY
 from devkit.local_aws.policies import Policy
 from devkit.local_aws.services import Backend, Call, Handler, Result, StatelessService
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 ROLE_NAME = "SageMakerExecutionRole"
 ROLE_ARN = f"arn:aws:iam::{LOCAL_ACCOUNT}:role/{ROLE_NAME}"
 SESSION_NAME = "devkit"
-ACCESS_KEY = "test"
-"""The dummy key of every client; any other key that IAM does not know is the same caller."""
 
 _TRUST = {
     "Version": "2012-10-17",
@@ -80,7 +79,7 @@ class CallerIdentity(StatelessService):
         return {"GetCallerIdentity": self._get_caller_identity}
 
     async def _get_caller_identity(self, call: Call) -> Result:
-        if call.access_key != ACCESS_KEY:
+        if call.access_key != DUMMY_KEY:
             caller = await call.backend.ask(
                 "sts", "GetCallerIdentity", {}, access_key=call.access_key, region=call.region
             )

@@ -21,6 +21,7 @@ from devkit.errors import ConfigError
 from devkit.local_aws import errors, moto_calls, validation, wire, wsgi
 from devkit.local_aws.errors import AwsError, UnknownToMoto, WireAnswer
 from devkit.local_aws.journal import Entry, Journal, is_kept
+from devkit.local_aws.keys import DUMMY_KEY
 from devkit.local_aws.models import Identified, Models
 from devkit.local_aws.network import LeavesTheMachine, confined
 from devkit.local_aws.routing import Head, Route, is_form, route
@@ -35,7 +36,6 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 # Answered by moto with a container from an image of another registry, or with a canned text.
 _NOT_FROM_MOTO = {("lambda", "Invoke"), ("lambda", "InvokeAsync")}
-_DUMMY_KEY = "test"
 
 
 @dataclass(frozen=True)
@@ -275,9 +275,7 @@ class Moto:
         """
         api = self._models.api(service)
         assert api is not None, f"botocore has no service {service}"  # noqa: S101
-        head, body = moto_calls.request(
-            api, operation, parameters, access_key or _DUMMY_KEY, region
-        )
+        head, body = moto_calls.request(api, operation, parameters, access_key or DUMMY_KEY, region)
         at = route(head, _form(head, body))
         what = self._models.identify(at, head)
         answer = self._answer(head, body, at, what) if keep else self._call(head, body)

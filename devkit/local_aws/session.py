@@ -113,7 +113,14 @@ def become_clean(argv: Sequence[str]) -> None:
     environ = config.process_environment()
     clean = for_endpoint(environ)
     if dict(environ) != clean:
-        os.execve(sys.executable, [sys.executable, "-m", "devkit", *argv], clean)  # noqa: S606
+        os.execve(sys.executable, _command(argv), clean)  # noqa: S606
+
+
+def _command(argv: Sequence[str]) -> list[str]:
+    """As this process was started; ``-m`` would look for modules in the current folder too."""
+    if list(argv) == sys.argv[1:]:
+        return [sys.executable, *sys.orig_argv[1:]]
+    return [sys.executable, "-m", "devkit", *argv]
 
 
 def wait_for_ever() -> None:
