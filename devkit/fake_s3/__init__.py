@@ -79,7 +79,8 @@ def fake_s3(
     Raises:
         ConfigError: moto is not installed, or ``seed`` is no folder of buckets, or this process
             serves S3 already.
-        StoreError: Another process serves the folder.
+        PortInUse: Another program listens on the port.
+        StoreError: Another process serves the folder, or it cannot be one.
     """
     try:
         from devkit.fake_s3.application import moto_application  # noqa: PLC0415

@@ -51,8 +51,8 @@ class Catalogue:
     """
 
     def __init__(self, path: Path, *, sync: bool) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute(f"PRAGMA synchronous = {'FULL' if sync else 'OFF'}")
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -61,6 +61,7 @@ class Catalogue:
                     f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;"
                 )
         except sqlite3.DatabaseError as error:
+            self._db.close()
             raise StoreError(
                 f"{path} cannot be read: {error}",
                 remedy="move it away: the objects' files stay, what else S3 knew of them is lost",

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from moto.core.model_instances import model_data
 from moto.moto_api._internal.models import MotoAPIBackend
 from moto.moto_server import werkzeug_app
 from moto.s3 import models, notifications, responses
@@ -104,6 +105,8 @@ def _replaced(store: Store) -> Iterator[None]:
 
     def reset(api: MotoAPIBackend) -> None:
         forget(api)
+        for model in _s3_models():  # to each of which moto has given a list anew
+            model.instances_tracked = _Untracked()
         store.clear()
 
     forget = MotoAPIBackend.reset
@@ -123,10 +126,23 @@ def _replaced(store: Store) -> Iterator[None]:
         for module, name in ((notifications, "send_event"), (models, "events_send_notification")):
             _replace(undo, module, name, _later(store, getattr(module, name)))
         _replace(undo, MotoAPIBackend, "reset", reset)
+        for model in _s3_models():
+            _replace(undo, model, "instances_tracked", _Untracked())
         # No page in the developer's browser may read what is here unless a bucket's rules let it.
         _replace(undo, werkzeug_app, "DISABLE_GLOBAL_CORS", True)
         store.sync_buckets()
         yield
+
+
+class _Untracked(list[Any]):
+    """Where moto would keep all ACLs there ever were, for its dashboard: a server lives long."""
+
+    def append(self, _instance: object, /) -> None:
+        """Keep nothing."""
+
+
+def _s3_models() -> list[Any]:
+    return list(model_data["s3"].values())
 
 
 def _later(store: Store, send: Callable[..., object]) -> Callable[..., None]:

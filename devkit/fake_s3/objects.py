@@ -1,7 +1,6 @@
 """moto's objects, uploads and buckets, with files for their bytes.
 
-All of S3's rules stay moto's. What is replaced is where a value is, and every way to a key goes
-through a mapping that notes which one it was.
+All of S3's rules stay moto's; what is replaced is where a value is.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from moto.s3 import models
-from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML, NoSuchUpload
-from moto.s3.utils import _VersionedKeyStore
+from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
 
 from devkit.fake_s3 import digests
 from devkit.fake_s3.files import Content, Identity, Staged
+from devkit.fake_s3.watched import WatchedKeys, WatchedUploads, Watcher
 
 _MIN_PART = "S3_UPLOAD_PART_MIN_SIZE"  # looked up each time: it can be set
 
@@ -50,7 +49,7 @@ class Blob:
     digests: dict[str, bytes] = field(default_factory=dict)
 
 
-class Storage(Protocol):
+class Storage(Watcher, Protocol):
     """What these classes ask of the store."""
 
     def stage(self, value: object) -> Blob:
@@ -67,12 +66,6 @@ class Storage(Protocol):
 
     def load(self, bucket: FileBucket) -> None:
         """Fill a bucket with its objects and uploads."""
-
-    def touch_key(self, bucket: str, key: str) -> None:
-        """A key is looked at, and perhaps changed."""
-
-    def touch_upload(self, bucket: str, upload: str) -> None:
-        """An upload is looked at, and perhaps changed."""
 
 
 class FileKey(models.FakeKey):
@@ -212,109 +205,6 @@ class FileMultipart(models.FakeMultipart):
             for chunk in content:
                 digest.update(chunk)
         return digest.digest()
-
-
-class WatchedKeys(_VersionedKeyStore):
-    """The versions of a bucket's objects by their keys; tells the store which ones are used.
-
-    To go over all of them tells it nothing: that is listing, which changes none.
-    """
-
-    def __init__(self, storage: Storage, bucket: str) -> None:
-        super().__init__()
-        self._storage, self._bucket = storage, bucket
-
-    def versions(self, key: str) -> list[Any]:
-        """A key's versions, the latest last, unwatched; empty if there is none."""
-        return dict.get(self, key) or []
-
-    def put_versions(self, key: str, versions: list[Any]) -> None:
-        """Replace a key's versions, unwatched; none at all removes the key."""
-        if versions:
-            dict.__setitem__(self, key, versions)
-        else:
-            dict.pop(self, key, None)
-
-    def __contains__(self, key: object) -> bool:
-        """Whether there is such a key."""
-        self._storage.touch_key(self._bucket, str(key))
-        return dict.__contains__(self, key)
-
-    def __getitem__(self, key: str) -> Any:
-        """The latest version."""
-        self._storage.touch_key(self._bucket, key)
-        return dict.__getitem__(self, key)[-1]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        """Add a version, as moto has it."""
-        self._storage.touch_key(self._bucket, key)
-        dict.__setitem__(self, key, [*self.versions(key), value])
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """The latest version."""
-        return self[key] if key in self else default  # noqa: SIM401 - this is get
-
-    def getlist(self, key: str, default: Any = None) -> Any:
-        """All versions, the latest last."""
-        self._storage.touch_key(self._bucket, key)
-        return dict.get(self, key, default)
-
-    def setlist(self, key: Any, list_: Any) -> None:
-        """Replace all versions."""
-        self._storage.touch_key(self._bucket, key)
-        dict.__setitem__(self, key, list(list_))
-
-    def pop(self, key: str) -> None:  # type: ignore[override]
-        """Remove a key.
-
-        Raises:
-            KeyError: There is no such key.
-        """
-        self._storage.touch_key(self._bucket, key)
-        dict.pop(self, key)
-
-    def items(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]
-        """The latest versions with their keys."""
-        for key, versions in self.lists():
-            yield key, versions[-1]
-
-    def values(self) -> Iterator[Any]:  # type: ignore[override]
-        """The latest versions."""
-        for _, versions in self.lists():
-            yield versions[-1]
-
-    def lists(self) -> Iterator[tuple[str, list[Any]]]:
-        """All versions with their keys."""
-        yield from list(dict.items(self))
-
-    iteritems, itervalues, iterlists = items, values, lists
-
-
-class WatchedUploads(models.MultipartDict):
-    """A bucket's unfinished uploads by their ids; tells the store which ones are used."""
-
-    def __init__(self, storage: Storage, bucket: str) -> None:
-        super().__init__()
-        self._storage, self._bucket = storage, bucket
-
-    def __getitem__(self, key: str) -> Any:
-        """An upload."""
-        self._storage.touch_upload(self._bucket, key)
-        return super().__getitem__(key)
-
-    def __missing__(self, key: str) -> Any:
-        """S3's error."""
-        raise NoSuchUpload(upload_id=key)
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        """Add an upload."""
-        self._storage.touch_upload(self._bucket, key)
-        super().__setitem__(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        """Remove an upload."""
-        self._storage.touch_upload(self._bucket, key)
-        super().__delitem__(key)
 
 
 class FileBucket(models.FakeBucket):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import StreamReader, web
 
 from devkit.front.protocol import ClientConnection
-from devkit.ports import LOOPBACK
+from devkit.ports import LOOPBACK, require_free_port
 from devkit.wsgi_bridge import WsgiBridge
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ def served(app: WSGIApplication, *, port: int = 0) -> Iterator[tuple[str, int]]:
     """Serve an application for the length of the block; where it listens.
 
     Raises:
-        OSError: Another program listens there.
+        PortInUse: Another program listens there.
     """
+    require_free_port(port)
     listening = socket.create_server((LOOPBACK, port), backlog=_BACKLOG)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="fake-s3", daemon=True)

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -44,26 +44,23 @@ class Store:
 
     def __init__(self, root: Path, *, sync: bool = True) -> None:
         self.layout = Layout(root.absolute())
-        self.layout.make()
-        self._lock = _locked(self.layout.lock)
-        try:
-            self._catalogue = Catalogue(self.layout.catalogue, sync=sync)
-        except BaseException:
-            self._lock.close()
-            raise
         self.disk = Disk(self.layout.staging, sync=sync)
         self._gate = Gate()
         self._completing = [threading.Lock() for _ in range(_STRIPES)]
-        self._registry = Registry(self.layout, self._catalogue)
-        self._settler = Settler(self.layout, self.disk, self._catalogue)
-        self._settler.recover()
+        with ExitStack() as opening, _told_of(self.layout.root):
+            self.layout.make()
+            opening.callback(_locked(self.layout.lock).close)
+            self._catalogue = Catalogue(self.layout.catalogue, sync=sync)
+            opening.callback(self._catalogue.close)
+            self._registry = Registry(self.layout, self._catalogue)
+            self._settler = Settler(self.layout, self.disk, self._catalogue)
+            self._settler.recover()
+            self._opened = opening.pop_all()
 
     def close(self) -> None:
         """Let others have the folder."""
-        with self._gate.alone():
+        with self._gate.alone(), self._opened:
             self._settler.forget_settled()
-            self._catalogue.close()
-            self._lock.close()
 
     # What the requests do
 
@@ -299,6 +296,17 @@ def _opened(blobs: Iterable[Blob]) -> Iterator[Content]:
     for blob in blobs:
         with Content.open(blob.path) as content:
             yield content
+
+
+@contextmanager
+def _told_of(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{root} cannot be an S3 store: {error}",
+            remedy="make the folder writable, and room on its disk",
+        ) from error
 
 
 def _locked(path: Path) -> BinaryIO:

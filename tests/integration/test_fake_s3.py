@@ -5,20 +5,22 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from devkit.errors import ConfigError, StoreError
+from devkit.errors import ConfigError, PortInUse, StoreError
 from devkit.fake_s3 import FakeS3, fake_s3
 from devkit.fake_s3.installing import durable_s3, require_known_moto
 
@@ -548,6 +550,57 @@ def test_only_one_can_serve_a_folder_and_a_process_only_one(folder: Path, tmp_pa
         pass
 
 
+def test_no_page_in_a_browser_may_read_it_unless_the_bucket_lets_it(folder: Path) -> None:
+    with fake_s3(folder=folder) as s3:
+        client: Any = s3.client()
+        client.create_bucket(Bucket="bucket", ACL="public-read")
+        client.put_object(Bucket="bucket", Key="key", Body=b"hello", ACL="public-read")
+        assert _allowed_origin(s3) is None
+        rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["http://page.example"]}
+        client.put_bucket_cors(Bucket="bucket", CORSConfiguration={"CORSRules": [rule]})
+        assert _allowed_origin(s3) == "http://page.example"
+        client.close()
+
+
+def _allowed_origin(s3: FakeS3) -> str | None:
+    asked = urllib.request.Request(
+        f"{s3.endpoint_url}/bucket/key", headers={"Origin": "http://page.example"}
+    )
+    with urllib.request.urlopen(asked) as answer:
+        assert answer.read() == b"hello"
+        return cast("str | None", answer.headers["Access-Control-Allow-Origin"])
+
+
+def test_what_cannot_be_served_is_refused_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(StoreError, match="cannot be an S3 store"),
+        fake_s3(folder=tmp_path / "file"),
+    ):
+        pass
+    with fake_s3() as s3:
+        taken = int(s3.endpoint_url.rpartition(":")[2])
+    with (
+        socket.create_server(("127.0.0.1", taken)),
+        pytest.raises(PortInUse),
+        fake_s3(port=taken),
+    ):
+        pass
+
+
+def test_moto_keeps_nothing_for_ever_while_it_serves(folder: Path) -> None:
+    from moto.core.model_instances import model_data  # noqa: PLC0415
+
+    with fake_s3(folder=folder) as s3:
+        client: Any = s3.client()
+        client.create_bucket(Bucket="bucket")
+        client.put_object(Bucket="bucket", Key="key", Body=b"hello")
+        client.close()
+        tracked = {name: vars(each)["instances_tracked"] for name, each in model_data["s3"].items()}
+    assert "FakeAcl" in tracked
+    assert not any(tracked.values())
+
+
 def test_moto_is_itself_again_afterwards(folder: Path) -> None:
     from moto.s3 import models, responses  # noqa: PLC0415
 
@@ -572,8 +625,6 @@ def test_a_moto_that_is_built_otherwise_is_refused_by_name(monkeypatch: pytest.M
 
 
 def test_a_reset_of_moto_deletes_all_buckets(folder: Path) -> None:
-    import urllib.request  # noqa: PLC0415
-
     with fake_s3(folder=folder) as s3:
         client: Any = s3.client()
         client.create_bucket(Bucket="bucket")
