@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from devkit.errors import DevkitError
 
@@ -96,6 +96,13 @@ def members(stream: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, str, IO[bytes]
             if name == ".":
                 continue
             yield member, name, tar.extractfile(member) if member.isreg() else None
+
+
+@contextmanager
+def unpacked(archive: Path) -> Iterator[IO[bytes]]:
+    """The tar stream inside an archive of our own, for :func:`members`."""
+    with gzip.open(archive, "rb") as stream:
+        yield cast("IO[bytes]", stream)
 
 
 def extract_model(archive: Path, folder: Path) -> None:

@@ -29,7 +29,7 @@ from devkit.local_aws.listener import Listener, OnEvent, Services
 from devkit.local_aws.models import Models
 from devkit.local_aws.moto_app import Moto, Replay
 from devkit.local_aws.moto_s3 import MotoS3
-from devkit.local_aws.services import RawService, Service
+from devkit.local_aws.services import Finishing, RawService, Service
 from devkit.ports import BACKLOG, LOOPBACK, listen
 
 PORT = 4566
@@ -226,6 +226,9 @@ class _Running:
         return Services(live=self._live, raw=raw, moto=self.backend, models=models)
 
     async def close(self, grace_s: float) -> None:
+        for service in self._live.values():
+            if isinstance(service, Finishing):
+                await service.finish()
         for server, listening in self._listening:
             await accept_no_more(server, listening)
         self._listener.pre_shutdown()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from devkit.contract import LOCAL_ACCOUNT, LOCAL_REGION
 from devkit.engines.base import EngineName
@@ -136,6 +136,14 @@ class Service(Protocol):
 
     async def stop(self) -> None:
         """End everything that was started; no request comes any more."""
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A live service that needs other services, S3 for one, to end in good order."""
+
+    async def finish(self) -> None:
+        """End what runs; requests are still answered, and :meth:`Service.stop` comes next."""
 
 
 class RawService(Protocol):

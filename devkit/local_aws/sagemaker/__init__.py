@@ -12,6 +12,13 @@
     storage.py           S3, as jobs and models are read and written
     workshop.py          engine, store and image, as jobs and endpoints use them
     tags.py              AddTags, ListTags, DeleteTags
+    training_jobs.py     training jobs: what is asked, and answered
+    training_request.py  CreateTrainingJob's parameters as a job
+    training_work.py     a job at work, in a thread of its own
+    training_states.py   what becomes of its record meanwhile
+    training_output.py   its artifacts on their way to S3, its metrics
+    training_recovery.py jobs of an endpoint that was killed
+    cloudwatch.py        lines and metrics on their way to CloudWatch
     models.py            models
     endpoint_configs.py  endpoint configurations
 """

@@ -43,7 +43,7 @@ class Part(Protocol):
         """End what runs; the records are forgotten afterwards."""
 
     async def stop(self) -> None:
-        """End what runs, in good order."""
+        """End what runs, in good order; S3 and moto still answer."""
 
 
 class StillPart:

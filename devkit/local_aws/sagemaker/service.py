@@ -10,6 +10,7 @@ from devkit.local_aws.sagemaker.models import Models
 from devkit.local_aws.sagemaker.parts import Part, Shared
 from devkit.local_aws.sagemaker.records import Records
 from devkit.local_aws.sagemaker.tags import Tags
+from devkit.local_aws.sagemaker.training_jobs import TrainingJobs
 from devkit.local_aws.sagemaker.workshop import Workshop
 from devkit.local_aws.services import Handler, Surroundings
 from devkit.progress import Observer
@@ -46,10 +47,13 @@ class SageMaker:
             await part.reset()
         await self._shared.blocking(self._shared.records.reset)
 
-    async def stop(self) -> None:
+    async def finish(self) -> None:
         """End everything that runs."""
         for part in self._parts:
             await part.stop()
+
+    async def stop(self) -> None:
+        """Nothing is left to be ended."""
         self._shared.pool.shutdown(wait=False)
 
 
@@ -67,4 +71,4 @@ def sagemaker(folder: Path | None, workshop: Workshop, observer: Observer) -> Sa
 
 def all_parts(shared: Shared) -> list[Part]:
     """What answers."""
-    return [Models(shared), EndpointConfigs(shared)]
+    return [TrainingJobs(shared), Models(shared), EndpointConfigs(shared)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from devkit.channels.locations import S3Uri
 from devkit.channels.s3_reading import reading
@@ -13,6 +13,7 @@ from devkit.s3 import S3Settings, s3_client
 
 if TYPE_CHECKING:
     from devkit.channels.s3_reading import S3Client
+    from devkit.checkpoint_storage import S3Writer
 
 
 class Storage:
@@ -34,6 +35,22 @@ class Storage:
             if self._client is None:
                 self._client = self._make_client(S3Settings(endpoint_url=self._url))
             return self._client
+
+    def uploader(self) -> S3Writer:
+        """The same client, for those who write."""
+        return cast("S3Writer", self.client())
+
+    def require_bucket(self, bucket: str) -> None:
+        """Make a bucket, where it is not there.
+
+        Raises:
+            DevkitError: S3 does not make it.
+        """
+        client: Any = self.client()
+        with reading(f"s3://{bucket}"):
+            names = [each["Name"] for each in client.list_buckets()["Buckets"]]
+            if bucket not in names:
+                client.create_bucket(Bucket=bucket)
 
     def has(self, place: S3Uri, *, whole_key: bool) -> bool:
         """Whether an object is there: of this key, or of one that begins so.

@@ -10,9 +10,13 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from devkit.engines.base import Engine, Image
+from devkit import recovery
+from devkit.channels.s3_reading import S3Client
+from devkit.engines.base import Engine, Image, Limits
+from devkit.engines.choose import open_engine
 from devkit.errors import NotFound
 from devkit.project import Project
+from devkit.s3 import s3_client
 from devkit.store import Store
 
 if TYPE_CHECKING:
@@ -21,6 +25,11 @@ if TYPE_CHECKING:
 
 _ECR = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/(?P<name>.+)")
 _T = TypeVar("_T")
+_NO_LIMITS = Limits()
+
+
+def _nothing_to_recover(_store: Store, _s3: Callable[[], S3Client]) -> None:
+    """For those who leave nothing behind."""
 
 
 class Workshop:
@@ -29,8 +38,12 @@ class Workshop:
     Args:
         store: Opens the store.
         engine: Opens the engine.
+        recover: Finishes what a killed devkit left in the store; is given the client of the local
+            AWS's S3.
         build: Builds the project's image, or the environment of its program.
         tag: What the project's image is called.
+        train_limits: What the containers of jobs may use.
+        serve_limits: What those of endpoints may use.
     """
 
     def __init__(
@@ -38,14 +51,20 @@ class Workshop:
         *,
         store: Callable[[], Store],
         engine: Callable[[], Engine],
+        recover: Callable[[Store, Callable[[], S3Client]], None] = _nothing_to_recover,
         build: Callable[[], Image],
         tag: str,
+        train_limits: Limits = _NO_LIMITS,
+        serve_limits: Limits = _NO_LIMITS,
     ) -> None:
         self._store = _Once(store)
         self._engine = _Once(engine)
+        self._recover = recover
         self._build = build
         self._building = threading.Lock()
         self.tag = tag
+        self.train_limits = train_limits
+        self.serve_limits = serve_limits
 
     @property
     def store(self) -> Store:
@@ -64,6 +83,14 @@ class Workshop:
             EngineError: None answers.
         """
         return self._engine.value
+
+    def recover(self, s3: Callable[[], S3Client]) -> None:
+        """Finish what a killed devkit left behind; what cannot be finished yet is said.
+
+        Args:
+            s3: Gives the client of the local AWS's S3.
+        """
+        self._recover(self.store, s3)
 
     def find(self, uri: str) -> Callable[[], Image]:
         """What an image URI of a request means here.
@@ -113,8 +140,17 @@ def of_project(settings: Settings, observer: Observer) -> Workshop:
     return Workshop(
         store=lambda: Store(settings.root),
         engine=lambda: project.engine,
+        recover=lambda store, s3: recovery.recover(
+            store,
+            lambda name: open_engine(settings, name),
+            observer,
+            lambda: s3_client(settings.s3),
+            s3,
+        ),
         build=project.build,
         tag=settings.image.tag,
+        train_limits=settings.train.limits,
+        serve_limits=settings.serve.limits,
     )
 
 
