@@ -26,6 +26,10 @@ from devkit.store import Run, Store, store_errors
 INTERRUPT_GRACE_S = 10.0
 
 
+class GivenUp(Exception):
+    """A server that was not in service yet is not wanted any more; it needs no grace."""
+
+
 class Attempt:
     """A claimed run whose instances are started, followed, and in any case finished.
 
@@ -211,7 +215,7 @@ def diagnose_refusal(program: str, refused: StartRefused) -> Diagnosis:
 
 
 def _ending_after(error: BaseException, reason: str | None) -> Ending:
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, (KeyboardInterrupt, GivenUp)):
         return Ending(Status.STOPPED)
     if isinstance(error, DevkitError):
         return Ending(Status.FAILED, reason or error.message)

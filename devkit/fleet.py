@@ -93,6 +93,7 @@ class Fleet:
         model: Its ``/opt/ml``, the same for all instances.
         debug_port: Leads to the newest of them.
         make_probe: Pings them.
+        given_up: Whether none is wanted any more: then one that comes up is not waited for.
         in_background: Does what takes its time while others go on.
     """
 
@@ -104,11 +105,13 @@ class Fleet:
         *,
         debug_port: DebugPort | None = None,
         make_probe: MakeProbe | None = None,
+        given_up: Callable[[], bool] = lambda: False,
         in_background: Callable[[Callable[[], None]], None] = _in_thread,
     ) -> None:
         self._spec, self._attempt, self._model = spec, attempt, model
         self._debug_port, self._in_background = debug_port, in_background
         self._make_probe = make_probe or partial(start_probe, timeout_s=spec.startup_timeout_s)
+        self._given_up = given_up
         self._numbers = itertools.count(1)
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -229,7 +232,11 @@ class Fleet:
 
         if address is None:
             return _Unreachable()
-        return self._make_probe(address, ended=lambda: instance.ended, on_problem=note)
+
+        def ended() -> bool:
+            return instance.ended or self._given_up()
+
+        return self._make_probe(address, ended=ended, on_problem=note)
 
     def _not_started(self, diagnosis: Diagnosis, member: Member | None = None) -> ServingFailed:
         return ServingFailed(

@@ -92,6 +92,7 @@ def invoke(
     address: Address,
     body: bytes,
     *,
+    path: str = contract.INVOCATIONS_PATH,
     content_type: str,
     accept: str | None = None,
     timeout_s: float = contract.INVOCATION_TIMEOUT_S,
@@ -106,7 +107,7 @@ def invoke(
         reply = _request(
             address,
             "POST",
-            contract.INVOCATIONS_PATH,
+            path,
             timeout_s=timeout_s,
             body=body,
             headers=headers,

@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from devkit import contract, opt_ml
-from devkit.attempt import Attempt
+from devkit.attempt import Attempt, GivenUp
 from devkit.channels.s3_reading import S3Client
 from devkit.debug_port import DebugPort
-from devkit.engines.base import Address, Engine
+from devkit.engines.base import Engine
 from devkit.errors import InvocationFailed
 from devkit.finishing import Ending
 from devkit.fleet import Fleet
@@ -35,20 +35,17 @@ class Server:
     Its address is the same whichever instance answers.
     """
 
-    def __init__(self, run: Run, address: Address, keeper: _Keeper) -> None:
+    def __init__(self, run: Run, entrance: Entrance, keeper: _Keeper) -> None:
         self.run = run
-        self.address = address
+        self.address = entrance.address
+        self.url = entrance.url
+        """``/invocations`` is below it."""
         self._keeper = keeper
 
     @property
     def name(self) -> str:
         """The server's name."""
         return self.run.name
-
-    @property
-    def url(self) -> str:
-        """Its root URL: ``/ping`` and ``/invocations`` are below it."""
-        return self.address.url
 
     def invoke(
         self, data: Any, *, content_type: str | None = None, accept: str | None = None
@@ -105,10 +102,22 @@ def serve(
     store: Store,
     observer: Observer,
     s3: Callable[[], S3Client] = no_s3,
+    open_entrance: Callable[[ServeSpec], Entrance] | None = None,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> Iterator[Server]:
     """Start a server, wait until its ping is good, and stop it at the end of the block.
 
+    Args:
+        spec: The server.
+        engine: Runs it.
+        store: Keeps it.
+        observer: Is told of everything.
+        s3: Gives the client for a model in S3.
+        open_entrance: Gives what clients talk to; a port of 127.0.0.1 by default.
+        given_up: Whether it is not wanted any more; asked from other threads while it comes up.
+
     Raises:
+        GivenUp: It was given up before its ping was good.
         NotFound: Its model is not in S3.
         DevkitError: Its model is none that SageMaker deploys, or could not be fetched.
         ServingFailed: It died, or its ping was not good in time.
@@ -128,7 +137,7 @@ def serve(
         store=store,
         observer=observer,
     )
-    hosting = _Hosting(spec, attempt, store, s3)
+    hosting = _Hosting(spec, attempt, store, s3, open_entrance or _open_entrance, given_up)
     in_service = False
     try:
         server = hosting.start()
@@ -152,9 +161,16 @@ class _Hosting:
     """What there is besides the containers of a server: who keeps it, and what leads to it."""
 
     def __init__(
-        self, spec: ServeSpec, attempt: Attempt, store: Store, s3: Callable[[], S3Client]
+        self,
+        spec: ServeSpec,
+        attempt: Attempt,
+        store: Store,
+        s3: Callable[[], S3Client],
+        open_entrance: Callable[[ServeSpec], Entrance],
+        given_up: Callable[[], bool],
     ) -> None:
         self._spec, self._attempt, self._store, self._s3 = spec, attempt, store, s3
+        self._open_entrance, self._given_up = open_entrance, given_up
         self._debug_port: DebugPort | None = None
         self._fleet: Fleet | None = None
         self._entrance: Entrance | None = None
@@ -165,17 +181,23 @@ class _Hosting:
 
         Raises:
             ServingFailed: It died, or its ping was not good in time.
+            GivenUp: It is not wanted any more.
         """
         spec, attempt = self._spec, self._attempt
+        self._require_wanted()
         with store_errors(self._store.root):
             model = opt_ml.for_serving(attempt.run.opt_ml, spec.model, self._s3)
+        self._require_wanted()
         edits = _edits(spec)
         if spec.debug_port is not None:
             self._debug_port = DebugPort(spec.debug_port)
-        self._fleet = fleet = Fleet(spec, attempt, model, debug_port=self._debug_port)
+        self._fleet = fleet = Fleet(
+            spec, attempt, model, debug_port=self._debug_port, given_up=self._given_up
+        )
         first = fleet.start()
-        self._entrance = entrance = _open_entrance(spec)  # while the container comes up
+        self._entrance = entrance = self._open_entrance(spec)  # while the container comes up
         problem = first.probe.start_up.result()
+        self._require_wanted()
         if problem is not None:
             raise fleet.failure(first, problem)
         entrance.switch(first.address)
@@ -184,9 +206,13 @@ class _Hosting:
         replacement = Replacement(first, fleet, entrance, observer=attempt.observer, edits=edits)
         self._keeper = _Keeper(replacement, fleet, attempt.observer)
         with store_errors(self._store.root):
-            attempt.run.write("state", {"url": entrance.address.url, "pid": os.getpid()})
+            attempt.run.write("state", {"url": entrance.url, "pid": os.getpid()})
         self._store.index(attempt.run)
-        return Server(attempt.run, entrance.address, self._keeper)
+        return Server(attempt.run, entrance, self._keeper)
+
+    def _require_wanted(self) -> None:
+        if self._given_up():
+            raise GivenUp
 
     def wind_down(self) -> None:
         """Replace nothing any more, and take no more requests; those in flight are waited for."""

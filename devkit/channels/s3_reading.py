@@ -47,12 +47,16 @@ def reading(uri: str) -> Iterator[None]:
 
 def open_object(client: S3Client, bucket: str, key: str) -> IO[bytes]:
     """The content of one object, as a stream; a connection that breaks off is an error."""
+    return open_sized(client, bucket, key)[0]
+
+
+def open_sized(client: S3Client, bucket: str, key: str) -> tuple[IO[bytes], int]:
+    """The content of one object, as :func:`open_object` has it, and its size."""
     uri = f"s3://{bucket}/{key}"
     with reading(uri):
         answer = client.get_object(Bucket=bucket, Key=key)
-    return io.BufferedReader(
-        _Body(answer["Body"], answer["ContentLength"], uri), buffer_size=_BUFFER_BYTES
-    )
+    size: int = answer["ContentLength"]
+    return io.BufferedReader(_Body(answer["Body"], size, uri), buffer_size=_BUFFER_BYTES), size
 
 
 class _Body(io.RawIOBase):

@@ -34,9 +34,11 @@ def run(arguments: argparse.Namespace) -> None:
     if data is None:
         raise ConfigError("there is nothing to invoke with", remedy="give --data")
     body = data.encode() if arguments.data is None else options.body(data)
+    address, path = _place(arguments.url or _server_url(project, arguments.server))
     reply = runtime_client.invoke(
-        _address(arguments.url or _server_url(project, arguments.server)),
+        address,
         body,
+        path=path,
         content_type=settings.content_type,
         accept=arguments.accept,
     )
@@ -63,7 +65,9 @@ def _server_url(project: Project, name: str | None) -> str:
     return str(running[-1].state()["url"])
 
 
-def _address(url: str) -> Address:
+def _place(url: str) -> tuple[Address, str]:
+    """Where a server is asked: its address, and the path of its invocations."""
+    from devkit.contract import INVOCATIONS_PATH
     from devkit.engines.base import Address
 
     try:
@@ -73,4 +77,5 @@ def _address(url: str) -> Address:
         parts, port = urlsplit(""), None
     if parts.scheme != "http" or not parts.hostname:
         raise ConfigError(f"--url {url}: must be an address such as http://127.0.0.1:8080")
-    return Address(parts.hostname, port or _HTTP_PORT)
+    path = f"{parts.path.rstrip('/')}{INVOCATIONS_PATH}"
+    return Address(parts.hostname, port or _HTTP_PORT), path

@@ -14,6 +14,10 @@ class Entrance(Protocol):
     def address(self) -> Address:
         """Where it listens."""
 
+    @property
+    def url(self) -> str:
+        """What ``/invocations`` is below."""
+
     def switch(self, backend: Address | None) -> None:
         """Lead what comes later to another container, or to none."""
 

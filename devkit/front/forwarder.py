@@ -7,6 +7,7 @@ container that fails is a ModelError; afterwards only a broken connection can sa
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
@@ -40,6 +41,12 @@ class Forwarder:
         self.limits = limits
         self.backend = backend
         self._containers = Containers(limits)
+
+    def limited(self, limits: Limits) -> Forwarder:
+        """The same container as it is now, over the same connections, with other limits."""
+        other = copy.copy(self)
+        other.limits = limits
+        return other
 
     async def invoke(self, invocation: Invocation) -> Answer:
         """InvokeEndpoint (§2.3 to §2.6)."""

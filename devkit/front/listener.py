@@ -10,9 +10,8 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -22,9 +21,10 @@ from devkit import contract
 from devkit.engines.base import Address
 from devkit.front import errors
 from devkit.front.errors import Refused
+from devkit.front.exchange import invocation_of, respond
 from devkit.front.forwarder import Forwarder
-from devkit.front.messages import Answer, AnswerCut, Invocation
-from devkit.front.protocol import ClientConnection, body_of
+from devkit.front.messages import Answer, Invocation
+from devkit.front.protocol import ClientConnection
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
@@ -89,7 +89,7 @@ class Listener(web.Server):
         begun = time.perf_counter()
         answer = await self._answer(request)
         try:
-            return await _respond(request, answer)
+            return await respond(request, answer)
         finally:
             path = request.raw_path[:_PATH_CHARS]
             took_ms = (time.perf_counter() - begun) * 1000
@@ -102,16 +102,10 @@ class Listener(web.Server):
             if request.method == "GET" and request.path == contract.PING_PATH:
                 return await self._forwarder.ping()
             operation = self._operation(request)
-            _require_known_expectation(request)
+            invocation = invocation_of(request)
         except Refused as refused:
             return refused.answer(errors.new_request_id())
-        return await operation(
-            Invocation(
-                headers=request.headers,
-                body=_body(request),
-                content_length=request.content_length if request.body_exists else 0,
-            )
-        )
+        return await operation(invocation)
 
     def _operation(self, request: web.BaseRequest) -> _Operation:
         if request.method == "POST":
@@ -144,46 +138,3 @@ def _hostname(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return None
-
-
-def _expectation(request: web.BaseRequest) -> str:
-    return request.headers.get("Expect", "").lower()
-
-
-def _require_known_expectation(request: web.BaseRequest) -> None:
-    if _expectation(request) not in ("", "100-continue"):
-        raise Refused(
-            HTTPStatus.EXPECTATION_FAILED, "ValidationError", "Only 100-continue can be expected."
-        )
-
-
-async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    if _expectation(request) and request.version >= (1, 1):
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
-    async for chunk in body_of(request):
-        yield chunk
-
-
-async def _respond(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
-    headers = {"Server": "devkit", **answer.headers}
-    response: web.StreamResponse
-    if isinstance(answer.body, bytes):
-        response = web.Response(status=answer.status, headers=headers, body=answer.body)
-        if _expectation(request) and not request.content.is_eof():
-            response.force_close()  # whether the body will still come, nobody can know
-        return response
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    response.content_length = answer.content_length
-    try:
-        await response.prepare(request)
-        async for chunk in answer.body:
-            await response.write(chunk)
-        await response.write_eof()
-    except AnswerCut as cut:
-        if request.transport is not None and request.version < (1, 1):
-            request.transport.abort()  # else the end of the connection is the end of the body
-        raise ConnectionAbortedError from cut
-    finally:
-        await answer.body.aclose()
-    return response

@@ -41,6 +41,11 @@ class Relay:
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._thread.start()
 
+    @property
+    def url(self) -> str:
+        """Its root URL."""
+        return self.address.url
+
     def switch(self, backend: Address | None) -> None:
         """Carry later connections to another container; those that are open stay where they are.
 

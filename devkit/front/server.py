@@ -74,6 +74,11 @@ class Front:
             raise RuntimeError("the front has not started")
         return self._address
 
+    @property
+    def url(self) -> str:
+        """Its root URL: ``/ping`` and ``/invocations`` are below it."""
+        return self.address.url
+
     def switch(self, backend: Address | None) -> None:
         """Forward later requests to another container; those in flight stay where they are."""
         if self._running is not None:

@@ -96,6 +96,25 @@ def for_command(environ: Mapping[str, str], url: str, files: ClientFiles) -> dic
     }
 
 
+def for_container(url: str, given: Mapping[str, str], region: str) -> dict[str, str]:
+    """What a container finds the local AWS by.
+
+    Args:
+        url: The endpoint's, as the container reaches it.
+        given: What the request says of the environment; it has precedence, and is not in the
+            answer.
+        region: Where the container is.
+    """
+    aws = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": DUMMY_KEY,
+        "AWS_SECRET_ACCESS_KEY": DUMMY_KEY,
+        "AWS_DEFAULT_REGION": region,
+    }
+    own = {name: value for name, value in aws.items() if name not in given}
+    return {**own, "AWS_REGION": region}
+
+
 def for_endpoint(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of the endpoint: nothing of the developer's AWS, and no settings of moto."""
     kept = {name: v for name, v in without_aws(environ).items() if not name.startswith("MOTO_")}

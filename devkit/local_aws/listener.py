@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -26,7 +26,7 @@ from devkit.local_aws.heads import head_of
 from devkit.local_aws.models import Identified, Models
 from devkit.local_aws.moto_app import Moto
 from devkit.local_aws.routing import Head, Route, is_form, route
-from devkit.local_aws.services import Call, RawService, Result, Service
+from devkit.local_aws.services import Call, Direct, RawService, Result, Service
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
@@ -46,7 +46,9 @@ OnEvent = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Who answers: by operation, as HTTP by signing name, and moto for the rest."""
+    """Who answers: by path, by operation, as HTTP by signing name, and moto for the rest."""
+
+    direct: Sequence[Direct]
 
     live: Mapping[str, Service]
     """By botocore's name."""
@@ -107,16 +109,31 @@ class Listener(web.Server):
         self._in_flight += 1
         self._idle.clear()
         begun = time.perf_counter()
-        exchange = _Exchange(self._services, self._bridges, self._status, request)
+        said = f"{request.method} {request.raw_path[:_LOGGED_CHARS]}"
         try:
-            return await exchange.answer()
+            for direct in self._services.direct:
+                answer = direct.takes(request)
+                if answer is not None and self._refusal(request) is None:
+                    response = await answer(request)
+                    said = f"{said} {response.status}"
+                    return response
+            exchange = _Exchange(self._services, self._bridges, self._status, request)
+            try:
+                return await exchange.answer()
+            finally:
+                said = exchange.said
         finally:
             took_ms = (time.perf_counter() - begun) * 1000
             with suppress(Exception):  # whether anybody can be told decides no request
-                self._on_event(f"{exchange.said} {took_ms:.1f} ms")
+                self._on_event(f"{said} {took_ms:.1f} ms")
             self._in_flight -= 1
             if self._in_flight == 0:
                 self._idle.set()
+
+    def _refusal(self, request: web.BaseRequest) -> str | None:
+        headers = request.headers
+        hosts, origins = headers.getall("Host", []), headers.getall("Origin", [])
+        return guard.refusal(hosts, origins, bridges=self._bridges)
 
 
 class _Exchange:
@@ -229,7 +246,9 @@ class _Exchange:
             arguments={**parse_qs(self._head.query, keep_blank_values=True), **form},
             body=b"" if is_payload else await content.whole(),
         )
-        validation.require_valid(operation.input_shape, parameters, what.protocol)
+        validation.require_valid(
+            operation.input_shape, parameters, what.protocol, service=what.service
+        )
         call = Call(
             service=what.service,
             operation=what.operation,

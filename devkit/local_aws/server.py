@@ -29,7 +29,7 @@ from devkit.local_aws.listener import Listener, OnEvent, Services
 from devkit.local_aws.models import Models
 from devkit.local_aws.moto_app import Moto, Replay
 from devkit.local_aws.moto_s3 import MotoS3
-from devkit.local_aws.services import Finishing, RawService, Service
+from devkit.local_aws.services import Direct, Finishing, RawService, Service
 from devkit.ports import BACKLOG, LOOPBACK, listen
 
 PORT = 4566
@@ -51,6 +51,8 @@ class Options:
     """Where S3's buckets are folders, and their objects files; ``None`` keeps them in memory."""
     services: Sequence[Service] = ()
     """Live services, besides STS and IAM."""
+    direct: Sequence[Direct] = ()
+    """Asked before any service is."""
     raw: Mapping[str, RawService] = field(default_factory=dict)
     """By signing name; S3 is moto's where there is no other."""
 
@@ -223,7 +225,13 @@ class _Running:
         for service in self._live.values():
             await service.start(self)
             stack.push_async_callback(service.stop)
-        return Services(live=self._live, raw=raw, moto=self.backend, models=models)
+        return Services(
+            direct=self._options.direct,
+            live=self._live,
+            raw=raw,
+            moto=self.backend,
+            models=models,
+        )
 
     async def close(self, grace_s: float) -> None:
         for service in self._live.values():

@@ -102,6 +102,19 @@ class Result:
 Handler = Callable[[Call], Awaitable[Result]]
 
 
+Answering = Callable[["web.BaseRequest"], Awaitable["web.StreamResponse"]]
+
+
+class Direct(Protocol):
+    """Answers some requests by their path alone, as HTTP, before anything else looks at them.
+
+    For what has to be fast. Errors are for it to write; what it raises ends the connection.
+    """
+
+    def takes(self, request: web.BaseRequest) -> Answering | None:
+        """What answers a request; ``None`` where it is none of these."""
+
+
 class Surroundings(Protocol):
     """The endpoint, as a service sees it; what is asked for is as it is at that moment."""
 

@@ -22,8 +22,9 @@ from devkit.local_aws.state import AlreadyUp, Endpoint, Held, Kind, State, this_
 
 if TYPE_CHECKING:
     from devkit.config import Settings
+    from devkit.local_aws.sagemaker.runtime import Runtime
+    from devkit.local_aws.sagemaker.service import SageMaker
     from devkit.local_aws.server import LocalAws
-    from devkit.local_aws.services import Service
     from devkit.progress import Observer
 
 _POLL_S = 0.02
@@ -70,11 +71,13 @@ def running(
     require_installed()
     from devkit.local_aws.server import LocalAws, Options  # noqa: PLC0415 - takes 0.3 s
 
+    sagemaker, runtime = _sagemaker(settings, state, observer)
     options = Options(
         port=port,
         journal=state.journal,
         s3_folder=state.s3_folder,
-        services=_live_services(settings, state, observer),
+        direct=[runtime],
+        services=[sagemaker, runtime],
     )
     with state.held() as held, LocalAws(options, on_event=observer.build_line) as aws:
         _open_bridge(settings, aws, observer)
@@ -229,12 +232,12 @@ def _await_exit(pid: int) -> None:
             time.sleep(_POLL_S)
 
 
-def _live_services(settings: Settings, state: State, observer: Observer) -> Sequence[Service]:
-    """What answers for real in a project's endpoint, besides STS and IAM."""
-    from devkit.local_aws.sagemaker.service import sagemaker  # noqa: PLC0415 - imports botocore
+def _sagemaker(settings: Settings, state: State, observer: Observer) -> tuple[SageMaker, Runtime]:
+    """A project's SageMaker."""
+    from devkit.local_aws.sagemaker.service import live  # noqa: PLC0415 - imports botocore
     from devkit.local_aws.sagemaker.workshop import of_project  # noqa: PLC0415 - likewise
 
-    return [sagemaker(state.sagemaker, of_project(settings, observer), observer)]
+    return live(state.sagemaker, of_project(settings, observer), observer)
 
 
 def _open_bridge(settings: Settings, aws: LocalAws, observer: Observer) -> None:

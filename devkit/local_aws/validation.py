@@ -21,19 +21,31 @@ _VALUE_CHARS = 256
 _PATTERN_S = (0.2, 2.0)
 _JAVA = {r"\uD800\uDC00-\uDBFF\uDFFF": r"\U00010000-\U0010FFFF", r"\p{all}": r"\s\S"}
 _CODES: Mapping[Protocol, str] = {"query": "ValidationError", "ec2": "InvalidParameterValue"}
+_CODES_OF_SERVICES = {"sagemaker-runtime": "ValidationError"}
 
 
 def require_valid(
-    shape: StructureShape | None, value: Mapping[str, Any], protocol: Protocol
+    shape: StructureShape | None,
+    value: Mapping[str, Any],
+    protocol: Protocol,
+    *,
+    service: str | None = None,
 ) -> None:
     """Make sure that a request is what its description allows.
+
+    Args:
+        shape: What its operation takes.
+        value: What it asks for.
+        protocol: What it is written in.
+        service: Whose operation it is, by botocore's name.
 
     Raises:
         AwsError: It is not; all that is wrong is named.
     """
     found = problems(shape, value)
     if found:
-        raise AwsError(_CODES.get(protocol, "ValidationException"), message(found))
+        code = _CODES.get(protocol, "ValidationException")
+        raise AwsError(_CODES_OF_SERVICES.get(service or "", code), message(found))
 
 
 def message(found: list[str]) -> str:

@@ -46,6 +46,7 @@ class FakeEntrance:
 
     def __init__(self) -> None:
         self.address = Address("127.0.0.1", 8080)
+        self.url = self.address.url
         self.led_to: list[Address | None] = []
 
     def switch(self, backend: Address | None) -> None:

@@ -21,4 +21,13 @@
     cloudwatch.py        lines and metrics on their way to CloudWatch
     models.py            models
     endpoint_configs.py  endpoint configurations
+
+    hosting.py             endpoints and the runtime, put together
+    endpoints.py           an endpoint's life: created, updated, deleted, brought back
+    endpoint_plans.py      what it is to run
+    endpoint_runs.py       its containers
+    hosted.py              what the runtime knows of it; shares.py: who answers next
+    runtime.py             InvokeEndpoint, with and without a stream
+    async_invocations.py   InvokeEndpointAsync
+    invocation_metrics.py  how often and how fast it answered, to CloudWatch
 """

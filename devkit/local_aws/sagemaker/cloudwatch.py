@@ -5,6 +5,7 @@ Whoever has a line hands it in and goes on; a thread sends what has come, many a
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
 from devkit.local_aws.errors import AwsError
+from devkit.local_aws.services import Backend
 
 Tell = Callable[[str, str, Mapping[str, Any]], object]
 """Calls an operation of a service, and waits for its answer."""
@@ -158,6 +160,25 @@ class CloudWatch:
             if not self._failed:
                 self._failed = True
                 self._on_problem(f"{self._group}: {service}.{operation} failed: {error}")
+
+
+OpenLog = Callable[[str, str], CloudWatch]
+"""Opens a log group of a region."""
+
+
+def opener(
+    backend: Backend, loop: asyncio.AbstractEventLoop, on_problem: Callable[[str], None]
+) -> OpenLog:
+    """What opens logs in a backend that belongs to an event loop."""
+
+    def open_log(group: str, region: str) -> CloudWatch:
+        def tell(service: str, operation: str, parameters: Mapping[str, Any]) -> object:
+            asked = backend.ask(service, operation, parameters, region=region)
+            return asyncio.run_coroutine_threadsafe(asked, loop).result()
+
+        return CloudWatch(group, tell, on_problem)
+
+    return open_log
 
 
 def batches(lines: Iterator[_Line]) -> Iterator[list[dict[str, Any]]]:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from devkit.local_aws.sagemaker.endpoint_configs import EndpointConfigs
+from devkit.local_aws.sagemaker.hosting import Hosting
 from devkit.local_aws.sagemaker.models import Models
 from devkit.local_aws.sagemaker.parts import Part, Shared
 from devkit.local_aws.sagemaker.records import Records
+from devkit.local_aws.sagemaker.runtime import Runtime
 from devkit.local_aws.sagemaker.tags import Tags
 from devkit.local_aws.sagemaker.training_jobs import TrainingJobs
 from devkit.local_aws.sagemaker.workshop import Workshop
@@ -57,8 +59,8 @@ class SageMaker:
         self._shared.pool.shutdown(wait=False)
 
 
-def sagemaker(folder: Path | None, workshop: Workshop, observer: Observer) -> SageMaker:
-    """The service, with all its parts.
+def live(folder: Path | None, workshop: Workshop, observer: Observer) -> tuple[SageMaker, Runtime]:
+    """The service with all its parts, and that of the runtime.
 
     Args:
         folder: Where its records are kept; ``None`` keeps them in memory only.
@@ -66,9 +68,10 @@ def sagemaker(folder: Path | None, workshop: Workshop, observer: Observer) -> Sa
         observer: Is told what is not as one might expect.
     """
     shared = Shared(records=Records(folder), workshop=workshop, observer=observer)
-    return SageMaker(shared, all_parts(shared))
+    hosting = Hosting(shared)
+    return SageMaker(shared, [*all_parts(shared), hosting]), hosting.runtime
 
 
 def all_parts(shared: Shared) -> list[Part]:
-    """What answers."""
+    """What answers besides the endpoints."""
     return [TrainingJobs(shared), Models(shared), EndpointConfigs(shared)]

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from devkit import inputs
@@ -16,16 +15,20 @@ from devkit.engines.base import Image
 from devkit.errors import DevkitError, NotFound
 from devkit.job import Phase, TrainingJob
 from devkit.local_aws.errors import validation
-from devkit.local_aws.sagemaker import refusals, training_request, training_states
+from devkit.local_aws.sagemaker import (
+    cloudwatch,
+    refusals,
+    training_request,
+    training_states,
+)
 from devkit.local_aws.sagemaker.arns import arn
-from devkit.local_aws.sagemaker.cloudwatch import CloudWatch
 from devkit.local_aws.sagemaker.listing import Listing
 from devkit.local_aws.sagemaker.parts import Shared
 from devkit.local_aws.sagemaker.records import Record
 from devkit.local_aws.sagemaker.training_recovery import settle
 from devkit.local_aws.sagemaker.training_states import KIND, STATUS
 from devkit.local_aws.sagemaker.training_work import Place, TrainingWork
-from devkit.local_aws.services import Backend, Call, Handler, Result, Surroundings
+from devkit.local_aws.services import Call, Handler, Result, Surroundings
 
 GRACE_S = 10.0
 """Seconds between SIGTERM and SIGKILL when the endpoint ends, as for Ctrl-C of a job."""
@@ -60,7 +63,7 @@ class TrainingJobs:
         loop = asyncio.get_running_loop()
         self._place = Place(
             url_for=surroundings.url_for,
-            open_log=partial(_open_log, self._shared, surroundings.backend, loop),
+            open_log=cloudwatch.opener(surroundings.backend, loop, self._shared.observer.note),
         )
         left = [each for each in self._shared.records.all(KIND) if not _is_over(each)]
         self._settling = self._shared.pool.submit(settle, self._shared, left)
@@ -181,16 +184,6 @@ class TrainingJobs:
         ending = [asyncio.ensure_future(each) for each in (*stops, *ends)]
         if ending:
             await asyncio.wait(ending, timeout=_COLLECTING_S)
-
-
-def _open_log(
-    shared: Shared, backend: Backend, loop: asyncio.AbstractEventLoop, group: str, region: str
-) -> CloudWatch:
-    def tell(service: str, operation: str, parameters: Mapping[str, Any]) -> object:
-        asked = backend.ask(service, operation, parameters, region=region)
-        return asyncio.run_coroutine_threadsafe(asked, loop).result()
-
-    return CloudWatch(group, tell, shared.observer.note)
 
 
 def _is_over(record: Record) -> bool:

@@ -12,6 +12,7 @@ from devkit.contract import training_job_arn, training_log_stream
 from devkit.engines.base import EngineName, Image
 from devkit.errors import BuildError, ConfigError, DevkitError, NotFound
 from devkit.job import Outcome, Phase, Sample, Status, TrainingJob
+from devkit.local_aws.environment import for_container
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.sagemaker import training_request, training_states
 from devkit.local_aws.sagemaker.cloudwatch import CloudWatch, Datum
@@ -23,7 +24,6 @@ from devkit.local_run import StopRequest
 from devkit.progress import Silent
 from devkit.store import Run
 
-_DUMMY_KEY = "test"
 METRICS_NAMESPACE = contract.TRAINING_LOG_GROUP
 """CloudWatch's namespace for metrics of training jobs has the log group's name (§1.11)."""
 
@@ -120,16 +120,9 @@ class TrainingWork:
 
 def platform_environment(record: Record, url: str) -> dict[str, str]:
     """What tells a job's code where AWS is; what the request says of that has precedence."""
-    aws = {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": _DUMMY_KEY,
-        "AWS_SECRET_ACCESS_KEY": _DUMMY_KEY,
-        "AWS_DEFAULT_REGION": record.region,
-    }
     given: Mapping[str, str] = record.members.get("Environment", {})
     return {
-        **{name: value for name, value in aws.items() if name not in given},
-        "AWS_REGION": record.region,
+        **for_container(url, given, record.region),
         "TRAINING_JOB_ARN": training_job_arn(record.name, region=record.region),
     }
 
