@@ -131,7 +131,7 @@ def test_a_channel_that_does_not_say_has_the_jobs_input_mode() -> None:
     [
         ({"InputDataConfig": [channel(), channel()]}, "unique"),
         ({"InputDataConfig": [channel(data={"S3Uri": "https://example.com/a"})]}, "example.com"),
-        ({"InputDataConfig": [channel(data={"InstanceGroupNames": ["a"]})]}, "InstanceGroupNames"),
+        ({"InputDataConfig": [channel(data={"InstanceGroupNames": ["a"]})]}, "instance group 'a'"),
         ({"InputDataConfig": [channel(data={"S3DataType": "Converse"})]}, "Converse"),
         ({"InputDataConfig": [channel(CompressionType="Gzip")]}, "CompressionType"),
         (
@@ -153,7 +153,7 @@ def test_a_channel_that_does_not_say_has_the_jobs_input_mode() -> None:
             "EnableManagedSpotTraining",
         ),
         ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 0}}, "instances"),
-        ({"ResourceConfig": {"InstanceGroups": [{}]}}, "InstanceGroups"),
+        ({"ResourceConfig": {"InstanceGroups": [{}], "InstanceCount": 1}}, "InstanceGroups"),
         ({"ServerlessJobConfig": {}}, "ServerlessJobConfig"),
     ],
 )
@@ -161,6 +161,22 @@ def test_what_sagemaker_refuses_and_what_is_not_here_is_refused(
     changes: dict[str, Any], text: str
 ) -> None:
     assert text in refused(**changes)
+
+
+def test_a_heterogeneous_cluster_has_its_groups() -> None:
+    groups = [
+        {"InstanceGroupName": "lead", "InstanceType": "ml.p3.2xlarge", "InstanceCount": 1},
+        {"InstanceGroupName": "workers", "InstanceType": "ml.c5.xlarge", "InstanceCount": 2},
+    ]
+    job = job_of(
+        ResourceConfig={"InstanceGroups": groups},
+        InputDataConfig=[channel(data={"InstanceGroupNames": ["workers"]})],
+    )
+    assert [(group.name, group.hosts) for group in job.groups] == [
+        ("lead", ("algo-1",)),
+        ("workers", ("algo-2", "algo-3")),
+    ]
+    assert job.channels[0].instance_group_names == ("workers",)
 
 
 @pytest.mark.parametrize("missing", ["AlgorithmSpecification", "ResourceConfig"])

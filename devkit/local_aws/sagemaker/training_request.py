@@ -22,7 +22,7 @@ from devkit.channels.plan import (
 )
 from devkit.engines.base import Image, Limits
 from devkit.errors import ConfigError
-from devkit.job import CheckpointPlan, MetricDefinition, TrainingJob
+from devkit.job import CheckpointPlan, InstanceGroup, MetricDefinition, TrainingJob
 from devkit.local_aws.errors import AwsError, validation
 
 _NOT_BUILT = Image(reference="(not built yet)", id="")
@@ -123,6 +123,14 @@ def training_job(
             metrics=tuple(MetricDefinition(name=m["Name"], regex=m["Regex"]) for m in definitions),
             instances=resources.get("InstanceCount", 1),
             instance_type=resources.get("InstanceType", contract.LOCAL_INSTANCE_TYPE),
+            instance_groups=tuple(
+                InstanceGroup(
+                    name=group["InstanceGroupName"],
+                    instance_type=group["InstanceType"],
+                    count=group["InstanceCount"],
+                )
+                for group in resources.get("InstanceGroups", ())
+            ),
             network_isolation=parameters.get("EnableNetworkIsolation", False),
             checkpoints=_checkpoints(parameters.get("CheckpointConfig")),
             max_run_s=max_run_s,
@@ -147,8 +155,6 @@ def _channel(given: Mapping[str, Any], mode: InputMode) -> ChannelPlan:
     name = given["ChannelName"]
     if source is None:
         raise _not_here(f"channel {name}", "data that is not in S3; give it an S3DataSource")
-    if "InstanceGroupNames" in source:
-        raise _not_here(f"channel {name}", "InstanceGroupNames; all hosts are in one group")
     if source["S3DataType"] not in {each.value for each in DataType}:
         raise _not_here(f"channel {name}", f"S3DataType {source['S3DataType']}")
     return ChannelPlan(
@@ -161,6 +167,7 @@ def _channel(given: Mapping[str, Any], mode: InputMode) -> ChannelPlan:
         record_wrapper=RecordWrapper(given.get("RecordWrapperType", "None")),
         content_type=given.get("ContentType"),
         attribute_names=tuple(source.get("AttributeNames", ())),
+        instance_group_names=tuple(source.get("InstanceGroupNames", ())),
         shuffle_seed=given["ShuffleConfig"]["Seed"] if "ShuffleConfig" in given else None,
     )
 
@@ -190,8 +197,9 @@ def _require_possible(parameters: Mapping[str, Any]) -> None:
     for name in ("AlgorithmSpecification", "ResourceConfig"):  # the text is undocumented
         if name not in parameters:
             raise validation(f"{name} must be given for a training job.")
-    if parameters["ResourceConfig"].get("InstanceGroups"):
-        raise _not_here("InstanceGroups", "several kinds of hosts; give InstanceCount")
+    resources = parameters["ResourceConfig"]
+    if resources.get("InstanceGroups") and {"InstanceCount", "InstanceType"} & set(resources):
+        raise validation("Specify either InstanceGroups, or InstanceCount and InstanceType.")
 
 
 def _require_sound_spot(
