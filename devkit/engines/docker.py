@@ -10,16 +10,18 @@ API: what a program writes as root never becomes a root-owned file on the host.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 from docker.errors import NotFound as DockerNotFound
 from docker.types import DeviceRequest, LogConfig, Mount
+from docker.utils.build import tar
 
 from devkit.engines import docker_network
 from devkit.engines.base import (
@@ -94,9 +96,10 @@ class DockerEngine:
                 f"there is no Dockerfile in {request.context}",
                 remedy="set [image] context in devkit.toml to the folder that has it",
             )
-        with engine_errors("build the image"):
+        with engine_errors("build the image"), build_context(request.context) as context:
             events = self._client.build(
-                path=str(request.context),
+                fileobj=context,
+                custom_context=True,
                 tag=request.tag,
                 buildargs=dict(request.build_args),
                 platform=request.platform,
@@ -276,6 +279,21 @@ def _program_mount(image: Image) -> list[Mount]:
     return [
         Mount(target=image.program_path, source=str(image.program), type="bind", read_only=True)
     ]
+
+
+@contextmanager
+def build_context(folder: Path) -> Iterator[IO[bytes]]:
+    """A build's context as a tar, without what ``.dockerignore`` names.
+
+    In a file without a name: the one that the SDK would make stays behind where devkit is killed.
+    """
+    ignored = folder / ".dockerignore"
+    lines = ignored.read_text("utf-8").splitlines() if ignored.is_file() else []
+    patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    with tempfile.TemporaryFile() as context:
+        tar(folder, exclude=patterns, dockerfile=("Dockerfile", None), fileobj=context)
+        context.seek(0)
+        yield context
 
 
 def _follow_build(events: Iterable[Mapping[str, Any]], on_line: OnLine) -> None:

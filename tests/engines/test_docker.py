@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from docker.errors import APIError
 
 from devkit.engines.base import ContainerSpec, Image, Limits
-from devkit.engines.docker import DockerEngine
+from devkit.engines.docker import DockerEngine, build_context
 from devkit.errors import EngineError
 
 
@@ -81,3 +82,13 @@ def test_without_gpus_none_are_asked_for(refusing: Refusing, spec: ContainerSpec
         DockerEngine(refusing, "a fake").start(ContainerSpec(**{**vars(spec), "limits": Limits()}))
     assert "DeviceRequests" not in refusing.created["host_config"]
     assert "NVIDIA Container Toolkit" not in str(refused.value.remedy)
+
+
+def test_a_build_is_given_what_dockerignore_leaves(tmp_path: Path) -> None:
+    for name in ("Dockerfile", "serve", "data.csv", "notes.md"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / ".dockerignore").write_text("# large\n*.csv\n\nDockerfile\n")
+    with build_context(tmp_path) as context, tarfile.open(fileobj=context) as tar:
+        names = set(tar.getnames())
+    assert {"Dockerfile", "serve", "notes.md"} <= names
+    assert "data.csv" not in names
