@@ -114,8 +114,8 @@ class TrainingJob:
     environment: Mapping[str, str] = field(default_factory=dict)
     platform_environment: Mapping[str, str] = field(default_factory=dict)
     """What the platform adds to the environment, such as where AWS is; counts for no limit."""
-    local_aws: bool = False
-    """Whether it is one of the local AWS's, whose S3 is where its checkpoints are."""
+    local_aws: str | None = None
+    """The region, where it is one of the local AWS's: there is its S3, and there it is stopped."""
     entrypoint: tuple[str, ...] | None = None
     """Replaces the image's ENTRYPOINT; then there is no ``train`` argument (§1.1)."""
     arguments: tuple[str, ...] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from devkit import contract
@@ -17,8 +17,16 @@ _POLL_S = 0.02
 _COLLECTING_S = 300.0
 
 
-def stop(store: Store, runs: Iterable[Run]) -> dict[str, str]:
+def stop(
+    store: Store, runs: Iterable[Run], stop_in_local_aws: Callable[[str, str], None]
+) -> dict[str, str]:
     """Ask the owners of all runs to stop them, and wait until they have.
+
+    Args:
+        store: Where the runs are.
+        runs: What is to be stopped.
+        stop_in_local_aws: Asks the local AWS, which goes on, to stop a job of its own: by its name
+            and region.
 
     Returns:
         The runs' statuses at the end, by name; one that has ended before keeps its own.
@@ -27,7 +35,14 @@ def stop(store: Store, runs: Iterable[Run]) -> dict[str, str]:
         DevkitError: An owner did not stop its run in time.
     """
     owners = [(run, store.owner(run)) for run in runs]
-    for owner in {owner for _, owner in owners if owner is not None}:
+    signalled = set()
+    for run, owner in owners:
+        region = run.request().get("local_aws") if run.kind == "job" else None
+        if region is not None and owner is not None:
+            stop_in_local_aws(run.name, region)
+        elif owner is not None:
+            signalled.add(owner)
+    for owner in signalled:
         with suppress(ProcessLookupError):  # it has just ended
             os.kill(owner, signal.SIGTERM)
     deadline = time.monotonic() + contract.TRAIN_STOP_GRACE_S + _COLLECTING_S

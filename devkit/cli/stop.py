@@ -25,13 +25,21 @@ def run(arguments: argparse.Namespace) -> None:
     """Stop."""
     from devkit.stopping import stop
 
-    store = options.project(arguments).store
+    project = options.project(arguments)
+    store = project.store
     if arguments.all:
         runs = [run for kind in ("job", "server") for run in store.runs(kind)]
         runs = [run for run in runs if store.owner(run) is not None]
     else:
         runs = [_find(store, name) for name in arguments.names]
-    stopped = stop(store, runs)
+
+    def stop_in_local_aws(name: str, region: str) -> None:
+        from devkit.local_aws import session
+        from devkit.local_aws.state import State
+
+        session.stop_job(State(project.settings.root), name, region)
+
+    stopped = stop(store, runs, stop_in_local_aws)
     text = "\n".join(f"{name} {status}" for name, status in stopped.items())
     arguments.terminal.result({"stopped": stopped}, text or "nothing runs")
 

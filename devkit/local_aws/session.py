@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.02
 _ANSWER_S = 5.0
-# What the endpoint takes to stop, on top of the grace for requests in flight.
-_STOPPING_S = 30.0
+# What the endpoint takes to stop: the grace of jobs, and the time to collect what they have.
+_STOPPING_S = 150.0
+_KEY = "test"
 _BEGINNING_S = 30.0
 _EXITING_S = 2.0
 _PROBE_S = 1
@@ -194,10 +195,30 @@ def status(state: State) -> tuple[Endpoint, Mapping[str, Any]]:
     try:
         return endpoint, _ask(endpoint.url)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise DevkitError(
-            f"the local AWS at {endpoint.url} (process {endpoint.pid}) does not answer: {error}",
-            remedy="devkit down stops it",
-        ) from None
+        raise _no_answer(endpoint, error) from None
+
+
+def stop_job(state: State, name: str, region: str) -> None:
+    """Have the endpoint that is up stop one of its training jobs; it ends some time later.
+
+    One that has ended meanwhile is no error.
+
+    Raises:
+        DevkitError: The endpoint does not answer.
+    """
+    endpoint = state.endpoint()
+    if endpoint is None:
+        return
+    scope = f"{_KEY}/20260101/{region}/sagemaker/aws4_request"
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": "SageMaker.StopTrainingJob",
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none",
+    }
+    try:
+        _exchange(endpoint.url, "POST", "/", json.dumps({"TrainingJobName": name}), headers)
+    except (OSError, http.client.HTTPException) as error:
+        raise _no_answer(endpoint, error) from None
 
 
 def stop(state: State) -> Endpoint | None:
@@ -276,16 +297,33 @@ def _withdraw(state: State, held: Held, kind: Kind, observer: Observer) -> None:
 
 
 def _ask(url: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(_exchange(url, "GET", "/_devkit/status"))
+    return document
+
+
+def _exchange(
+    url: str,
+    method: str,
+    path: str,
+    body: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> bytes:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(
         str(parts.hostname), parts.port or 80, timeout=_ANSWER_S
     )
     try:
-        connection.request("GET", "/_devkit/status")
-        document: dict[str, Any] = json.loads(connection.getresponse().read())
+        connection.request(method, path, body, headers or {})
+        return connection.getresponse().read()
     finally:
         connection.close()
-    return document
+
+
+def _no_answer(endpoint: Endpoint, error: Exception) -> DevkitError:
+    return DevkitError(
+        f"the local AWS at {endpoint.url} (process {endpoint.pid}) does not answer: {error}",
+        remedy="devkit down stops it",
+    )
 
 
 def _is(names: list[str]) -> str:

@@ -238,6 +238,18 @@ def test_a_job_is_stopped_and_keeps_its_model(project: Project) -> None:
         assert aws.lines("stops") == ["training begins", "saving"]
 
 
+def test_devkit_stop_stops_a_job_and_not_its_endpoint(process_project: Project) -> None:
+    project = process_project
+    write(project, TRAIN_UNTIL_STOPPED)
+    with up(project) as (aws, _):
+        aws.put_data()
+        aws.create(project, "by-name")
+        aws.wait_for_training("by-name")
+        stopped = project.devkit("stop", "by-name", "--json").succeeded().document
+        assert stopped == {"stopped": {"by-name": "Stopped"}}
+        assert aws.wait("by-name")["TrainingJobStatus"] == "Stopped"
+
+
 def test_a_job_that_trains_is_stopped_in_good_order_with_its_endpoint(project: Project) -> None:
     write(project, TRAIN_UNTIL_STOPPED)
     with up(project) as (aws, running):

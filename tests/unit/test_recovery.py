@@ -65,7 +65,7 @@ def goes_on(inside: Inside) -> int:
 def test_checkpoints_in_the_local_aws_wait_for_it(store: Store) -> None:
     engine = FakeEngine(goes_on)
     kept = {"location": "s3://bucket/checkpoints", "path": "/opt/ml/checkpoints"}
-    run = left_behind(store, engine, checkpoints=kept, local_aws=True)
+    run = left_behind(store, engine, checkpoints=kept, local_aws="us-east-1")
     notes = Notes()
     recover(store, lambda _: engine, notes, s3=lambda: pytest.fail("not this one"))
     assert run.outcome() is None

@@ -37,7 +37,7 @@ def channel(name: str = "training", *, data: dict[str, Any] | None = None, **cha
 
 
 def job_of(**changes: Any) -> TrainingJob:
-    return training_job(request(**changes), limits=Limits())
+    return training_job(request(**changes), region="us-east-1", limits=Limits())
 
 
 def refused(**changes: Any) -> str:
@@ -52,10 +52,10 @@ def test_a_small_request_is_a_job_with_the_services_defaults() -> None:
     assert (job.name, job.instances, job.instance_type) == ("iris-1", 1, "ml.m5.large")
     assert (job.max_run_s, job.max_wait_s) == (60, None)
     assert (job.entrypoint, job.arguments, job.checkpoints) == (None, None, None)
-    assert job.local_aws
+    assert job.local_aws == "us-east-1"
     without_condition = request()
     del without_condition["StoppingCondition"]
-    assert training_job(without_condition, limits=Limits()).max_run_s == 86_400
+    assert training_job(without_condition, region="us-east-1", limits=Limits()).max_run_s == 86_400
 
 
 def test_everything_that_a_request_can_say_is_in_the_job() -> None:
@@ -184,7 +184,7 @@ def test_a_job_needs_an_image_and_something_to_run_on(missing: str) -> None:
     parameters = request()
     del parameters[missing]
     with pytest.raises(AwsError, match=missing):
-        training_job(parameters, limits=Limits())
+        training_job(parameters, region="us-east-1", limits=Limits())
 
 
 def test_the_image_is_named_by_the_request() -> None:

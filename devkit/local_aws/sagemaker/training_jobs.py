@@ -82,7 +82,9 @@ class TrainingJobs:
     async def _create(self, call: Call) -> Result:
         parameters = call.parameters
         name = parameters["TrainingJobName"]
-        job = training_request.training_job(parameters, limits=self._shared.workshop.train_limits)
+        job = training_request.training_job(
+            parameters, region=call.region, limits=self._shared.workshop.train_limits
+        )
         uri = training_request.image_uri(parameters)
         artifacts = training_request.artifacts(parameters)
         self._shared.records.require_unused(KIND, name, call.region)

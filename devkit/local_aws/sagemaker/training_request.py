@@ -83,6 +83,7 @@ def image_uri(parameters: Mapping[str, Any]) -> str:
 def training_job(
     parameters: Mapping[str, Any],
     *,
+    region: str,
     limits: Limits,
     image: Image = _NOT_BUILT,
     platform_environment: Mapping[str, str] | None = None,
@@ -91,6 +92,7 @@ def training_job(
 
     Args:
         parameters: CreateTrainingJob's.
+        region: Where it is asked for.
         limits: What its containers may use.
         image: What its image is here.
         platform_environment: See :class:`~devkit.job.TrainingJob`.
@@ -117,7 +119,7 @@ def training_job(
             channels=_channels(parameters, InputMode(specification["TrainingInputMode"])),
             environment=parameters.get("Environment", {}),
             platform_environment=platform_environment or {},
-            local_aws=True,
+            local_aws=region,
             entrypoint=entrypoint,
             arguments=arguments,
             metrics=tuple(MetricDefinition(name=m["Name"], regex=m["Regex"]) for m in definitions),

@@ -97,6 +97,7 @@ class TrainingWork:
         shared = self._shared
         return training_request.training_job(
             self._record.members,
+            region=self._record.region,
             limits=shared.workshop.train_limits,
             image=image,
             platform_environment=platform_environment(
