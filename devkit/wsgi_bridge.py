@@ -40,6 +40,10 @@ _T = TypeVar("_T")
 OnError = Callable[[web.BaseRequest, Exception], web.Response]
 
 
+class IncompleteBody(ConnectionError):
+    """The client has sent all it will, and that was no whole body."""
+
+
 class WsgiBridge:
     """Answers aiohttp's requests with what a WSGI application says.
 
@@ -111,6 +115,13 @@ class _Exchange:
                 close = getattr(answer, "close", None)
                 if close is not None:
                     close()
+        except IncompleteBody as error:
+            if self._begun:
+                self._abort()
+                raise
+            response = self._on_error(self._request, error)
+            response.force_close()
+            return response
         except ConnectionError:
             self._abort()
             raise
@@ -145,7 +156,8 @@ class _Exchange:
         """What has come of the request's body; empty at its end.
 
         Raises:
-            ConnectionResetError: The client is gone, or sent what is no body.
+            ConnectionResetError: The client is gone.
+            IncompleteBody: It is there, and sent what is no body.
         """
         if self._must_continue:
             self._must_continue = False
@@ -153,8 +165,10 @@ class _Exchange:
             self._request.writer.output_size = 0
         try:
             return await self._request.content.readany()
-        except Exception as error:  # aiohttp sets whatever its parser and the socket raised
-            raise ConnectionResetError("The request's body broke off.") from error
+        except ConnectionError as error:
+            raise ConnectionResetError("The client is gone.") from error
+        except Exception as error:  # aiohttp sets whatever its parser raised
+            raise IncompleteBody("The request's body broke off.") from error
 
     def _environ(self) -> dict[str, Any]:
         request = self._request
@@ -297,6 +311,8 @@ def _sent(value: str) -> str:
 
 
 def _failed(request: web.BaseRequest, error: Exception) -> web.Response:
+    if isinstance(error, IncompleteBody):
+        return web.Response(status=400, text="Bad Request")
     _LOGGER.error("%s %s failed", request.method, request.raw_path, exc_info=error)
     return web.Response(status=500, text="Internal Server Error")
 

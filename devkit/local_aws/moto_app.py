@@ -204,6 +204,8 @@ class Moto:
     def _answer(self, head: Head, body: bytes, at: Route, what: Identified) -> WireAnswer:
         if (what.service, what.operation) in _NOT_FROM_MOTO:
             raise errors.not_implemented(what.service, what.operation, what.protocol)
+        if what.protocol == "json":
+            wire.require_document(body)  # moto reads it where an operation has use for it
         try:
             kept = is_kept(at.signing_name, what.operation, head.method)
             answer = self._kept(head, body) if kept else self._call(head, body)

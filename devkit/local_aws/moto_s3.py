@@ -11,9 +11,9 @@ from aiohttp import web
 from devkit.local_aws import errors
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.heads import head_of
-from devkit.local_aws.models import Models
+from devkit.local_aws.models import Identified, Models
 from devkit.local_aws.routing import route
-from devkit.wsgi_bridge import WsgiBridge
+from devkit.wsgi_bridge import IncompleteBody, WsgiBridge
 
 if TYPE_CHECKING:
     from devkit.local_aws.moto_app import Moto
@@ -22,6 +22,10 @@ _THREADS = 16
 _MALFORMED = AwsError(
     "MalformedXML",
     "The XML you provided was not well-formed or did not validate against our published schema",
+)
+_INCOMPLETE = AwsError(
+    "IncompleteBody",
+    "You did not provide the number of bytes specified by the Content-Length HTTP header",
 )
 
 
@@ -59,6 +63,12 @@ class MotoS3:
     def _instead(self, request: web.BaseRequest, error: Exception) -> web.Response:
         head = head_of(request)
         what = self._models.identify(route(head, {}), head)
-        told = _MALFORMED if isinstance(error, ExpatError) else self._moto.failed(error, what)
-        answer = errors.render(told, what.protocol, errors.new_request_id())
+        answer = errors.render(self._told(error, what), what.protocol, errors.new_request_id())
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+    def _told(self, error: Exception, what: Identified) -> AwsError:
+        if isinstance(error, ExpatError):
+            return _MALFORMED
+        if isinstance(error, IncompleteBody):
+            return _INCOMPLETE
+        return self._moto.failed(error, what)

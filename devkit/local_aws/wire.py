@@ -116,6 +116,15 @@ def _argument(member: Shape, key: str, arguments: Mapping[str, list[str]]) -> An
     return values if member.type_name == "list" else values[-1]
 
 
+def require_document(body: bytes) -> None:
+    """Make sure that a body is JSON, or empty.
+
+    Raises:
+        AwsError: It is not.
+    """
+    _document(body)
+
+
 def _document(body: bytes) -> Any:
     try:
         return json.loads(body or b"{}")

@@ -207,6 +207,18 @@ def test_a_body_that_breaks_off_is_never_taken_for_a_whole_one() -> None:
     assert isinstance(ended[0], ConnectionError)
 
 
+def test_a_client_that_waits_is_told_that_its_body_broke_off() -> None:
+    def app(environ: Environ, start: Start) -> Iterable[bytes]:
+        environ["wsgi.input"].read()
+        start("200 OK", [])
+        return []
+
+    with dialled(app) as connection:
+        connection.sendall(b"PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_failing_application_is_an_error_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
     def app(_environ: Environ, _start: Start) -> Iterable[bytes]:
         raise ValueError("mine")
