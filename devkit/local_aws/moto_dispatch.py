@@ -5,6 +5,7 @@ The only module that imports moto, when it is imported itself.
 
 from __future__ import annotations
 
+import json
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -16,18 +17,17 @@ from typing import Any, cast
 from moto.backends import list_of_moto_modules
 from moto.core.base_backend import AccountSpecificBackend
 from moto.core.config import default_user_config
-from moto.iam.models import iam_backends
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy, IAMBackend
 from moto.moto_api._internal import mock_random
 from moto.moto_api._internal.moto_random import MotoRandom
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from devkit.contract import LOCAL_ACCOUNT
 from devkit.local_aws import wsgi
 from devkit.local_aws.errors import UnknownToMoto
 from devkit.local_aws.routing import Head
 
 _CONFIG: Mapping[str, Mapping[str, bool]] = {
-    "iam": {"load_aws_managed_policies": True},  # so that they can be attached
     # With these, moto would have an engine pull images from a registry.
     "lambda": {"use_docker": False},
     "batch": {"use_docker": False},
@@ -41,12 +41,14 @@ class Application:
     def __init__(self) -> None:
         self._config = cast("dict[str, dict[str, bool]]", default_user_config)
         self._before = {name: dict(self._config[name]) for name in _CONFIG}
-        begin_iam(LOCAL_ACCOUNT)
         self._configure(_CONFIG)
         self.call: wsgi.Application = Dispatcher(create_backend_app)
         self._random = mock_random
         self._drawing = PerCallRandom.take_over(mock_random)
-        self._undo = draw_backends(self._drawing)
+        self._undo = (
+            draw_backends(self._drawing),
+            ManagedPolicies(self._drawing).take_over(),
+        )
 
     def new_seed(self) -> int:
         """The next call's; follows from ``POST /moto-api/seed`` where somebody set that."""
@@ -60,16 +62,14 @@ class Application:
 
     def reset(self) -> None:
         """Empty everything."""
-        self._configure(self._before)
         wsgi.call(self.call, _RESET, b"")
-        begin_iam(LOCAL_ACCOUNT)
-        self._configure(_CONFIG)
 
     def leave(self) -> None:
         """Leave moto as it was, and empty."""
         self._configure(self._before)
+        for undo in self._undo:
+            undo()
         wsgi.call(self.call, _RESET, b"")
-        self._undo()
 
     def _configure(self, config: Mapping[str, Mapping[str, bool]]) -> None:
         for name, values in config.items():
@@ -121,16 +121,58 @@ def draw_backends(drawing: Drawing) -> Callable[[], None]:
     return undo
 
 
-def begin_iam(account: str) -> None:
-    """Make IAM's other partitions, before the managed policies of all are asked for.
+class ManagedPolicies:
+    """AWS's managed policies, so that they can be attached: made once, given again after a reset.
 
-    moto looks for an access key in every partition. With a thousand and a half policies each, the
-    first request would wait for most of a second.
+    moto makes a thousand and a half of them for each of IAM's partitions at every reset, and looks
+    for an access key in every partition: that takes a second, and here some milliseconds.
+
+    Args:
+        drawing: Of moto's random numbers, so that they have the same identifiers every time.
     """
-    backends = iam_backends[account]
-    for partition in backends.regions:
+
+    def __init__(self, drawing: Drawing) -> None:
+        self._drawing = drawing
+        self._made: dict[str, list[tuple[AWSManagedPolicy, Mapping[str, Any]]]] = {}
+
+    def take_over(self) -> Callable[[], None]:
+        """Have IAM begin with these.
+
+        Returns:
+            What undoes it.
+        """
+        backend: Any = IAMBackend
+        original = backend._init_aws_policies
+
+        def undo() -> None:
+            backend._init_aws_policies = original
+
+        backend._init_aws_policies = lambda iam: self._of(iam.account_id, iam.region_name)
+        return undo
+
+    def _of(self, account: str, partition: str) -> list[AWSManagedPolicy]:
         if partition != "aws":
-            backends[partition]
+            return []
+        if account not in self._made:
+            self._made[account] = [(each, _members(each)) for each in self._make(account)]
+        return [_as_it_was(policy, members) for policy, members in self._made[account]]
+
+    def _make(self, account: str) -> Iterator[AWSManagedPolicy]:
+        with self._drawing(zlib.crc32(account.encode())):
+            for name, data in json.loads(aws_managed_policies_data).items():
+                yield AWSManagedPolicy.from_data(name, account, "aws", data)
+
+
+def _members(policy: AWSManagedPolicy) -> Mapping[str, Any]:
+    return {**vars(policy), "versions": tuple(policy.versions)}
+
+
+def _as_it_was(policy: AWSManagedPolicy, members: Mapping[str, Any]) -> AWSManagedPolicy:
+    """A policy without what it was attached to, tagged with and changed into."""
+    (version,) = members["versions"]
+    version.is_default = True
+    vars(policy).update(members, tags={}, versions=[version])
+    return policy
 
 
 class _Drawn(threading.local):
