@@ -123,6 +123,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
     flags = vars(arguments)
     single = {
         "project.engine": "engine",
+        "image.tag": "tag",
         "train.checkpoints": "checkpoints",
         "train.instances": "instances",
         "train.max_run_s": "max_run",

@@ -14,6 +14,7 @@
     identity.py     who the caller is, and what a role may do
     moto_app.py     everything else: moto
     journal.py      what moto was told, so that it can be told again after a restart
+    ecr.py          ECR knows the images that are built and used
     sagemaker/      SageMaker's control plane
     state.py        where the endpoint of a project is, and who runs it
     environment.py  the environment of a command that is run against it; ``devkit exec``

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from devkit import config
+from devkit.contract import LOCAL_REGION
 from devkit.errors import ConfigError, DevkitError, EngineError, NotFound
 from devkit.local_aws.environment import for_endpoint
 from devkit.local_aws.state import AlreadyUp, Endpoint, Held, Kind, State, this_process
@@ -23,8 +24,8 @@ from devkit.local_aws.state import AlreadyUp, Endpoint, Held, Kind, State, this_
 if TYPE_CHECKING:
     from devkit.config import Settings
     from devkit.local_aws.sagemaker.runtime import Runtime
-    from devkit.local_aws.sagemaker.service import SageMaker
     from devkit.local_aws.server import LocalAws
+    from devkit.local_aws.services import Service
     from devkit.progress import Observer
 
 _POLL_S = 0.02
@@ -72,13 +73,13 @@ def running(
     require_installed()
     from devkit.local_aws.server import LocalAws, Options  # noqa: PLC0415 - takes 0.3 s
 
-    sagemaker, runtime = _sagemaker(settings, state, observer)
+    services, runtime = _live(settings, state, observer)
     options = Options(
         port=port,
         journal=state.journal,
         s3_folder=state.s3_folder,
         direct=[runtime],
-        services=[sagemaker, runtime],
+        services=services,
     )
     with state.held() as held, LocalAws(options, on_event=observer.build_line) as aws:
         _open_bridge(settings, aws, observer)
@@ -207,18 +208,22 @@ def stop_job(state: State, name: str, region: str) -> None:
         DevkitError: The endpoint does not answer.
     """
     endpoint = state.endpoint()
-    if endpoint is None:
-        return
-    scope = f"{_KEY}/20260101/{region}/sagemaker/aws4_request"
-    headers = {
-        "Content-Type": "application/x-amz-json-1.1",
-        "X-Amz-Target": "SageMaker.StopTrainingJob",
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none",
-    }
-    try:
-        _exchange(endpoint.url, "POST", "/", json.dumps({"TrainingJobName": name}), headers)
-    except (OSError, http.client.HTTPException) as error:
-        raise _no_answer(endpoint, error) from None
+    if endpoint is not None:
+        _call(endpoint, "sagemaker", "SageMaker.StopTrainingJob", {"TrainingJobName": name}, region)
+
+
+def register_image(state: State, name: str, image_id: str) -> None:
+    """Let the ECR of the endpoint that is up know an image; nothing where none is up.
+
+    Raises:
+        DevkitError: The endpoint does not answer.
+    """
+    from devkit.local_aws import ecr  # noqa: PLC0415 - only where it is needed
+
+    endpoint = state.endpoint()
+    for operation, parameters in () if endpoint is None else ecr.registration(name, image_id):
+        assert endpoint is not None  # noqa: S101 - there are no calls without one
+        _call(endpoint, ecr.SERVICE, f"{ecr.TARGET}.{operation}", parameters, LOCAL_REGION)
 
 
 def stop(state: State) -> Endpoint | None:
@@ -253,12 +258,16 @@ def _await_exit(pid: int) -> None:
             time.sleep(_POLL_S)
 
 
-def _sagemaker(settings: Settings, state: State, observer: Observer) -> tuple[SageMaker, Runtime]:
-    """A project's SageMaker."""
+def _live(
+    settings: Settings, state: State, observer: Observer
+) -> tuple[Sequence[Service], Runtime]:
+    """What answers for real in a project's endpoint, besides STS and IAM; and the runtime of it."""
+    from devkit.local_aws.ecr import Repositories  # noqa: PLC0415 - likewise
     from devkit.local_aws.sagemaker.service import live  # noqa: PLC0415 - imports botocore
     from devkit.local_aws.sagemaker.workshop import of_project  # noqa: PLC0415 - likewise
 
-    return live(state.sagemaker, of_project(settings, observer), observer)
+    sagemaker, runtime = live(state.sagemaker, of_project(settings, observer), observer)
+    return [Repositories(), sagemaker, runtime], runtime
 
 
 def _open_bridge(settings: Settings, aws: LocalAws, observer: Observer) -> None:
@@ -299,6 +308,22 @@ def _withdraw(state: State, held: Held, kind: Kind, observer: Observer) -> None:
 def _ask(url: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(_exchange(url, "GET", "/_devkit/status"))
     return document
+
+
+def _call(
+    endpoint: Endpoint, service: str, target: str, parameters: Mapping[str, Any], region: str
+) -> None:
+    """Call an operation; whether it can be done is the endpoint's affair."""
+    scope = f"{_KEY}/20260101/{region}/{service}/aws4_request"
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": target,
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none",
+    }
+    try:
+        _exchange(endpoint.url, "POST", "/", json.dumps(parameters), headers)
+    except (OSError, http.client.HTTPException) as error:
+        raise _no_answer(endpoint, error) from None
 
 
 def _exchange(

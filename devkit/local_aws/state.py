@@ -71,6 +71,11 @@ class AlreadyUp(DevkitError):
         self.endpoint = endpoint
 
 
+def is_made(project_root: Path) -> bool:
+    """Whether a project has ever had an endpoint: nobody makes the folder only to look."""
+    return (project_root / FOLDER_NAME / _FOLDER).is_dir()
+
+
 class State:
     """The folder.
 

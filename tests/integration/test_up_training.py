@@ -289,6 +289,22 @@ def test_a_job_whose_endpoint_was_killed_is_finished_by_the_next(project: Projec
         assert described["PrimaryContainer"]["Image"] == image(project)
 
 
+def test_ecr_knows_the_image_that_was_built_and_gives_its_repository_away(
+    process_project: Project,
+) -> None:
+    project = process_project
+    write(project, TRAIN)
+    with up(project) as (aws, _):
+        project.devkit("build", "--tag", "iris:demo").succeeded()
+        ecr = aws.client("ecr")
+        (repository,) = ecr.describe_repositories()["repositories"]
+        assert repository["repositoryName"] == "iris"
+        project.devkit("build", "--tag", "iris:v2").succeeded()
+        ecr.create_repository(repositoryName="iris", imageTagMutability="MUTABLE")
+        images = ecr.describe_images(repositoryName="iris")["imageDetails"]
+        assert sorted(tag for each in images for tag in each["imageTags"]) == ["demo", "v2"]
+
+
 def test_jobs_are_listed_page_by_page(project: Project) -> None:
     write(project, TRAIN)
     names = [f"job-{number}" for number in range(3)]

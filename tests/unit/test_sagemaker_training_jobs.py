@@ -14,7 +14,7 @@ from devkit.errors import BuildError
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.sagemaker.workshop import Workshop
 from devkit.store import Store
-from tests.unit.fakes import IMAGE, FakeEngine, Inside, Program
+from tests.unit.fakes import IMAGE, FakeEngine, Inside, Notes, Program
 from tests.unit.sagemaker_fakes import ARN, Bucket, Gate, Moto, Service, sagemaker, workshop_of
 
 ROLE = "arn:aws:iam::123456789012:role/SageMakerExecutionRole"
@@ -451,9 +451,13 @@ def test_a_job_that_cannot_be_finished_yet_stays_as_it_is(left: Killed, store: S
     assert '"TrainingJobStatus": "InProgress"' in path.read_text()
 
 
-def test_nothing_is_asked_of_moto_but_logs_and_metrics(store: Store, bucket: Bucket) -> None:
+def test_ecr_knows_an_image_that_was_used(store: Store, bucket: Bucket) -> None:
     moto = Moto()
-    with serving(trains, store, bucket, moto=moto) as service:
+    moto.errors["CreateRepository"] = AwsError("RepositoryAlreadyExistsException", "there is one")
+    notes = Notes()
+    with serving(trains, store, bucket, moto=moto, notes=notes) as service:
         create(service)
         finished(service)
-    assert {service for service, _, _ in moto.asked} == {"logs", "cloudwatch"}
+    (put,) = moto.of("PutImage")
+    assert (put["repositoryName"], put["imageTag"]) == ("fake", "dev")
+    assert notes.notes == []

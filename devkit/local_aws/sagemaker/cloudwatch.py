@@ -162,23 +162,14 @@ class CloudWatch:
                 self._on_problem(f"{self._group}: {service}.{operation} failed: {error}")
 
 
-OpenLog = Callable[[str, str], CloudWatch]
-"""Opens a log group of a region."""
+def teller(backend: Backend, loop: asyncio.AbstractEventLoop, region: str) -> Tell:
+    """Calls operations of a backend that belongs to an event loop, from threads."""
 
+    def tell(service: str, operation: str, parameters: Mapping[str, Any]) -> object:
+        asked = backend.ask(service, operation, parameters, region=region)
+        return asyncio.run_coroutine_threadsafe(asked, loop).result()
 
-def opener(
-    backend: Backend, loop: asyncio.AbstractEventLoop, on_problem: Callable[[str], None]
-) -> OpenLog:
-    """What opens logs in a backend that belongs to an event loop."""
-
-    def open_log(group: str, region: str) -> CloudWatch:
-        def tell(service: str, operation: str, parameters: Mapping[str, Any]) -> object:
-            asked = backend.ask(service, operation, parameters, region=region)
-            return asyncio.run_coroutine_threadsafe(asked, loop).result()
-
-        return CloudWatch(group, tell, on_problem)
-
-    return open_log
+    return tell
 
 
 def batches(lines: Iterator[_Line]) -> Iterator[list[dict[str, Any]]]:

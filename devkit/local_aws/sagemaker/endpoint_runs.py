@@ -23,7 +23,7 @@ from devkit.errors import DevkitError, NotFound, ServingFailed
 from devkit.front.errors import Endpoint
 from devkit.job import ServeSpec
 from devkit.local_aws.sagemaker import endpoint_plans, refusals
-from devkit.local_aws.sagemaker.cloudwatch import CloudWatch, OpenLog
+from devkit.local_aws.sagemaker.cloudwatch import CloudWatch
 from devkit.local_aws.sagemaker.endpoint_plans import Plan, VariantPlan
 from devkit.local_aws.sagemaker.hosted import Hosted, Variant
 from devkit.local_aws.threads import started
@@ -71,7 +71,8 @@ class Ground:
     s3: Callable[[], S3Client]
     environment: Callable[[VariantPlan, str], Mapping[str, str]]
     """What containers of a region find AWS by; asked in worker threads."""
-    open_log: OpenLog
+    open_log: Callable[[str, str], CloudWatch]
+    """Opens a log group of a region."""
     observer: Observer
 
 

@@ -74,7 +74,5 @@ class Hosting:
     def _open_log(self, group: str, region: str) -> CloudWatch:
         assert self._surroundings is not None  # noqa: S101 - likewise
         assert self._loop is not None  # noqa: S101 - likewise
-        open_log = cloudwatch.opener(
-            self._surroundings.backend, self._loop, self._shared.observer.note
-        )
-        return open_log(group, region)
+        tell = cloudwatch.teller(self._surroundings.backend, self._loop, region)
+        return CloudWatch(group, tell, self._shared.observer.note)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from devkit import inputs
@@ -63,7 +64,7 @@ class TrainingJobs:
         loop = asyncio.get_running_loop()
         self._place = Place(
             url_for=surroundings.url_for,
-            open_log=cloudwatch.opener(surroundings.backend, loop, self._shared.observer.note),
+            tell=partial(cloudwatch.teller, surroundings.backend, loop),
         )
         left = [each for each in self._shared.records.all(KIND) if not _is_over(each)]
         self._settling = self._shared.pool.submit(settle, self._shared, left)

@@ -12,14 +12,16 @@ from devkit.contract import training_job_arn, training_log_stream
 from devkit.engines.base import EngineName, Image
 from devkit.errors import BuildError, ConfigError, DevkitError, NotFound
 from devkit.job import Outcome, Phase, Sample, Status, TrainingJob
+from devkit.local_aws import ecr
 from devkit.local_aws.environment import for_container
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.sagemaker import training_request, training_states
-from devkit.local_aws.sagemaker.cloudwatch import CloudWatch, Datum
+from devkit.local_aws.sagemaker.cloudwatch import CloudWatch, Datum, Tell
 from devkit.local_aws.sagemaker.parts import Shared
 from devkit.local_aws.sagemaker.records import Record
 from devkit.local_aws.sagemaker.training_output import UploadFailed, final_metrics, upload
 from devkit.local_aws.sagemaker.training_states import End
+from devkit.local_aws.sagemaker.workshop import names_of
 from devkit.local_run import StopRequest
 from devkit.progress import Silent
 from devkit.store import Run
@@ -34,8 +36,8 @@ class Place:
 
     url_for: Callable[[EngineName], str]
     """Where containers reach the endpoint."""
-    open_log: Callable[[str, str], CloudWatch]
-    """The way to CloudWatch's log group of a name, in a region."""
+    tell: Callable[[str], Tell]
+    """What calls operations that no live service answers, in a region."""
 
 
 class TrainingWork:
@@ -52,6 +54,7 @@ class TrainingWork:
         self, record: Record, image: Callable[[], Image], shared: Shared, place: Place
     ) -> None:
         self._record, self._image, self._shared, self._place = record, image, shared, place
+        self._tell = place.tell(record.region)
         self.stop = StopRequest()
         """Stops it."""
         self.done: Future[None] = Future()
@@ -65,7 +68,7 @@ class TrainingWork:
     def _run(self) -> None:
         end = End(status=Status.FAILED, secondary="Failed", reason="InternalServerError")
         try:
-            log = self._place.open_log(contract.TRAINING_LOG_GROUP, self._record.region)
+            log = CloudWatch(contract.TRAINING_LOG_GROUP, self._tell, self._shared.observer.note)
             try:
                 end = self._train(log)
             finally:
@@ -79,6 +82,7 @@ class TrainingWork:
     def _train(self, log: CloudWatch) -> End:
         try:
             image = self._image()
+            self._register(image)
             if self.stop.made:
                 return End(status=Status.STOPPED, secondary="Stopped")
             local_run.train(
@@ -104,6 +108,16 @@ class TrainingWork:
                 self._record, self._place.url_for(shared.workshop.engine.name)
             ),
         )
+
+    def _register(self, image: Image) -> None:
+        """Let ECR know the image, as it would have to."""
+        name = names_of(training_request.image_uri(self._record.members))[0]
+        for operation, parameters in ecr.registration(name, image.id):
+            try:
+                self._tell(ecr.SERVICE, operation, parameters)
+            except AwsError as error:
+                if error.code not in ecr.ALREADY_THERE:
+                    self._shared.observer.note(f"ECR does not take {name}: {error}")
 
     def _failed(self, error: Exception) -> End:
         """The job's own end where it has one; else what kept it from that."""
