@@ -213,6 +213,8 @@ class ServeSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     platform_environment: Mapping[str, str] = field(default_factory=dict)
     """As for a :class:`TrainingJob`."""
+    local_aws: str | None = None
+    """The region, where it is one of the local AWS's, which keeps and ends it."""
     host_port: int = 0
     """The port on 127.0.0.1; 0 takes a free one."""
     startup_timeout_s: float = contract.STARTUP_TIMEOUT_S

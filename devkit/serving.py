@@ -131,6 +131,7 @@ def serve(
         request={
             "model": None if spec.model is None else str(spec.model),
             "environment": dict(spec.environment),
+            "local_aws": spec.local_aws,
         },
         grace_s=contract.SERVE_STOP_GRACE_S,
         engine=engine,

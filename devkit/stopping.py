@@ -49,6 +49,26 @@ def stop(
     return {run.name: _await_end(store, run, owner, deadline) for run, owner in owners}
 
 
+def is_endpoint(run: Run) -> bool:
+    """Whether it is a server behind an endpoint of the local AWS."""
+    return run.kind == "server" and run.request().get("local_aws") is not None
+
+
+def require_no_endpoint(store: Store, runs: Iterable[Run]) -> None:
+    """Make sure that none of these runs is an endpoint's: its owner does more than keep it.
+
+    Raises:
+        DevkitError: One of them is.
+    """
+    for run in runs:
+        if is_endpoint(run) and store.owner(run) is not None:
+            raise DevkitError(
+                f"server {run.name} is that of an endpoint of the local AWS",
+                remedy="devkit exec -- aws sagemaker delete-endpoint --endpoint-name …, or "
+                "devkit down",
+            )
+
+
 def _await_end(store: Store, run: Run, owner: int | None, deadline: float) -> str:
     while store.owner(run) is not None:
         if time.monotonic() > deadline:

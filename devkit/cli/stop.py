@@ -1,7 +1,8 @@
 """devkit stop: stop jobs and servers as SageMaker does: SIGTERM, later SIGKILL.
 
 A job has 120 seconds and a server 30 to end after SIGTERM; what a job has in /opt/ml/model by then
-is its model.
+is its model. The servers of the local AWS's endpoints are its own: DeleteEndpoint stops them, or
+devkit down.
 """
 
 from __future__ import annotations
@@ -18,20 +19,23 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
     parser.add_argument("names", metavar="NAME", nargs="*", help="jobs and servers")
-    parser.add_argument("--all", action="store_true", help="everything that runs")
+    parser.add_argument(
+        "--all", action="store_true", help="everything that runs, but for endpoints"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Stop."""
-    from devkit.stopping import stop
+    from devkit.stopping import is_endpoint, require_no_endpoint, stop
 
     project = options.project(arguments)
     store = project.store
     if arguments.all:
         runs = [run for kind in ("job", "server") for run in store.runs(kind)]
-        runs = [run for run in runs if store.owner(run) is not None]
+        runs = [run for run in runs if store.owner(run) is not None and not is_endpoint(run)]
     else:
         runs = [_find(store, name) for name in arguments.names]
+        require_no_endpoint(store, runs)
 
     def stop_in_local_aws(name: str, region: str) -> None:
         from devkit.local_aws import session

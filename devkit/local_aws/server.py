@@ -45,6 +45,10 @@ class Options:
 
     port: int = 0
     """On 127.0.0.1; 0 takes a free one."""
+    bridge: str | None = None
+    """An address on which containers reach this machine. Where it is none of this machine's own
+    there is no need to listen on it: engines that live in a virtual machine have
+    ``host.docker.internal`` instead."""
     journal: Path | None = None
     """Where what moto is told is kept; ``None`` forgets it."""
     s3_folder: Path | None = None
@@ -99,34 +103,15 @@ class LocalAws:
         with ExitStack() as stack:
             stack.callback(_ONE_A_PROCESS.release)
             listening = stack.enter_context(listen(self._options.port))
+            bridged = _listen_on_bridge(listening, self._options.bridge)
+            if bridged is not None:
+                stack.enter_context(bridged)
             thread = LoopThread("local aws")
             stack.callback(thread.end)
             running = _Running(self._options, listening, self._on_event)
-            thread.call(running.open(listening))
+            thread.call(running.open(listening, bridged))
             stack.pop_all()
         self._running, self._thread = running, thread
-
-    def reach_from_containers(self, bridge: str) -> bool:
-        """Listen on an address of this machine that containers reach, at the same port.
-
-        Returns:
-            Whether this machine has that address. The bridge of an engine that lives in a virtual
-            machine is none of its addresses; such engines have ``host.docker.internal`` instead.
-
-        Raises:
-            PortInUse: Another program listens there.
-        """
-        running, thread = self._require_running()
-        try:
-            listening = listen(running.port, bridge)
-        except PortInUse:
-            raise
-        except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                return False
-            raise
-        thread.call(running.listen(listening, bridge))
-        return True
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """End everything that was started; requests in flight have this long to finish.
@@ -171,6 +156,24 @@ class LocalAws:
         return self._running, self._thread
 
 
+def _listen_on_bridge(listening: socket.socket, bridge: str | None) -> socket.socket | None:
+    """The same port of the bridge; ``None`` where this machine does not have that address.
+
+    Raises:
+        PortInUse: Another program listens there.
+    """
+    if bridge is None:
+        return None
+    try:
+        return listen(listening.getsockname()[1], bridge)
+    except PortInUse:
+        raise
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            return None
+        raise
+
+
 class _Running:
     """What lives in the thread."""
 
@@ -192,20 +195,22 @@ class _Running:
             return self.url
         return f"http://{self._bridges[0] if self._bridges else CONTAINER_HOST}:{self.port}"
 
-    async def open(self, listening: socket.socket) -> None:
+    async def open(self, listening: socket.socket, bridged: socket.socket | None) -> None:
+        if bridged is not None:  # before anything runs that could be told where this is
+            self._bridges.append(bridged.getsockname()[0])
         async with AsyncExitStack() as stack:
             services = await self._begin(stack)
             self._listener = Listener(services, self._bridges, self._status, self._on_event)
-            await self.listen(listening)
+            for each in (listening, bridged):
+                if each is not None:
+                    await self._listen(each)
             self._stack = stack.pop_all()
 
-    async def listen(self, listening: socket.socket, bridge: str | None = None) -> None:
+    async def _listen(self, listening: socket.socket) -> None:
         server = await asyncio.get_running_loop().create_server(
             self._listener, sock=listening, backlog=BACKLOG
         )
         self._listening.append((server, listening))
-        if bridge is not None:
-            self._bridges.append(bridge)
 
     async def _begin(self, stack: AsyncExitStack) -> Services:
         models = Models()

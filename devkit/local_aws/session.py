@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.02
 _ANSWER_S = 5.0
-# What the endpoint takes to stop: the grace of jobs, and the time to collect what they have.
-_STOPPING_S = 150.0
+# What the endpoint takes to stop: its servers have their grace after that of what is in flight, and
+# jobs theirs and the time to collect what they have.
+_STOPPING_S = 180.0
 _KEY = "test"
 _BEGINNING_S = 30.0
 _EXITING_S = 2.0
@@ -74,15 +75,16 @@ def running(
     from devkit.local_aws.server import LocalAws, Options  # noqa: PLC0415 - takes 0.3 s
 
     services, runtime = _live(settings, state, observer)
-    options = Options(
-        port=port,
-        journal=state.journal,
-        s3_folder=state.s3_folder,
-        direct=[runtime],
-        services=services,
-    )
-    with state.held() as held, LocalAws(options, on_event=observer.build_line) as aws:
-        _open_bridge(settings, aws, observer)
+    with state.held() as held, ExitStack() as stack:
+        options = Options(
+            port=port,
+            bridge=_bridge(settings, observer),
+            journal=state.journal,
+            s3_folder=state.s3_folder,
+            direct=[runtime],
+            services=services,
+        )
+        aws = stack.enter_context(LocalAws(options, on_event=observer.build_line))
         endpoint = Endpoint(
             url=aws.url,
             container_url=aws.url_for("docker"),
@@ -270,10 +272,10 @@ def _live(
     return [Repositories(), sagemaker, runtime], runtime
 
 
-def _open_bridge(settings: Settings, aws: LocalAws, observer: Observer) -> None:
-    """Let containers of the docker engine reach the endpoint, where that engine is in use."""
+def _bridge(settings: Settings, observer: Observer) -> str | None:
+    """Where containers of the docker engine reach this machine, where that engine is in use."""
     if settings.engine == "process":
-        return
+        return None
     from devkit.engines.docker_connection import (  # noqa: PLC0415 - takes 0.2 s
         DockerSettings,
         bridge_address,
@@ -287,13 +289,11 @@ def _open_bridge(settings: Settings, aws: LocalAws, observer: Observer) -> None:
         cert_path=machine.docker_cert_path,
     )
     try:
-        address = bridge_address(docker, timeout_s=_PROBE_S)
+        return bridge_address(docker, timeout_s=_PROBE_S)
     except EngineError as error:
         if settings.engine == "docker":
             observer.note(f"containers cannot reach the local AWS: {error.message}")
-        return
-    if address is not None:
-        aws.reach_from_containers(address)
+        return None
 
 
 def _withdraw(state: State, held: Held, kind: Kind, observer: Observer) -> None:

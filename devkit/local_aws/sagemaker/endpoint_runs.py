@@ -125,6 +125,7 @@ class VariantRun:
             model=plan.model,
             environment=plan.environment,
             platform_environment=ground.environment(plan, self.variant.endpoint.region),
+            local_aws=self.variant.endpoint.region,
             startup_timeout_s=plan.startup_s,
             profile=plan.limits.profile,
             limits=ground.workshop.serve_limits,
