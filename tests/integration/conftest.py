@@ -15,6 +15,7 @@ from docker.utils import kwargs_from_env
 
 from devkit.config import without_aws
 from devkit.engines.process import ProcessEngine
+from devkit.fake_s3 import fake_s3
 from tests.integration.kit import Project, base_environment, eventually, require_docker
 
 
@@ -98,22 +99,10 @@ def contained(engine: str, cache: Path) -> None:
 @pytest.fixture
 def s3() -> Iterator[tuple[str, Any]]:
     """The address of an S3, and a client for it."""
-    boto3 = pytest.importorskip("boto3")
-    server_module = pytest.importorskip("moto.server")
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    client = boto3.client(
-        "s3",
-        endpoint_url=address,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-    yield address, client
-    client.close()
-    server.stop()
+    with fake_s3() as local:
+        client = local.client()
+        yield local.endpoint_url, client
+        client.close()
 
 
 def watched(project: Project) -> Iterator[Project]:

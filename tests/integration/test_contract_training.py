@@ -518,7 +518,7 @@ def test_the_first_group_is_the_metric_and_its_last_value_counts(project: Projec
         train=HEAD
         + """
 say("epoch 1: Train_error=0.5; of 9")
-print("epoch 2: Train_error=0.25; of 9", file=sys.stderr)
+say("epoch 2: Train_error=0.25; of 9")
 """,
         config="[train]\nmetrics = [{ name = 'error', regex = 'Train_error=(.*?); of (.*)' }]\n",
     )

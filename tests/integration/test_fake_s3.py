@@ -605,11 +605,12 @@ def test_moto_is_itself_again_afterwards(folder: Path) -> None:
     from moto.s3 import models, responses  # noqa: PLC0415
 
     before = (models.FakeKey, models.FakeBucket, models.s3_backends.backend)
+    backends = dict(models.s3_backends)
     with fake_s3(folder=folder):
         assert models.FakeKey is not before[0]
     assert (models.FakeKey, models.FakeBucket, models.s3_backends.backend) == before
     assert type(responses.S3Response()) is responses.S3Response
-    assert dict(models.s3_backends) == {}
+    assert dict(models.s3_backends) == backends
 
 
 def test_a_moto_that_is_built_otherwise_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,19 +129,35 @@ def test_one_failing_host_stops_the_others_and_is_the_reason(cluster: Project) -
     cluster.write(
         train=HEAD
         + """
+import socket, time
+
 config = json.loads((CONFIG / "resourceconfig.json").read_text())
-if config["current_host"] == "algo-2":
-    (OUTPUT / "failure").write_text("algo-2 has had enough")
-    sys.exit(9)
+me, hosts = config["current_host"], config["hosts"]
+
+
+def await_ready(host):
+    while True:
+        try:
+            with socket.create_connection((host, 5000), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
 
 
 def stop(*_):
-    (MODEL / config["current_host"]).write_text("stopped in good order")
+    (MODEL / me).write_text("stopped in good order")
     sys.exit(0)
 
 
+if me == "algo-2":
+    for host in hosts:
+        if host != me:
+            await_ready(host)
+    (OUTPUT / "failure").write_text("algo-2 has had enough")
+    sys.exit(9)
 signal.signal(signal.SIGTERM, stop)
-wait_for_ever()
+with socket.create_server(("0.0.0.0", 5000)):  # what it says is that SIGTERM is handled
+    wait_for_ever()
 """
     )
     cluster.devkit("train", "--instances", "3").failed(

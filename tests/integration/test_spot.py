@@ -63,7 +63,13 @@ def test_an_interrupted_job_goes_on_from_its_checkpoints(project: Project) -> No
     assert all(path.owner() == project.root.owner() for path in kept.iterdir())
     assert "spot interruption: SIGTERM, SIGKILL after 120 s" in trained.err
     logs = project.devkit("logs", "spot").succeeded().out.splitlines()
-    assert logs == ["step 1", "interrupted at 1", "step 2", "interrupted at 2", "step 3"]
+    assert logs == [
+        "algo-1 │ step 1",
+        "algo-1 │ interrupted at 1",
+        "algo-1-restart-1 │ step 2",
+        "algo-1-restart-1 │ interrupted at 2",
+        "algo-1-restart-2 │ step 3",
+    ]
 
 
 @pytest.mark.contract("1.10-n")
