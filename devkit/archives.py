@@ -7,6 +7,7 @@ engine's tar stream to the compressed file, and one pass back into a folder.
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import shutil
 import tarfile
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from devkit.errors import DevkitError
 
@@ -96,6 +97,31 @@ def members(stream: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, str, IO[bytes]
             if name == ".":
                 continue
             yield member, name, tar.extractfile(member) if member.isreg() else None
+
+
+class _Once(io.RawIOBase):
+    """A stream that can be read once, forwards, and says so."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self._content = content
+
+    def readable(self) -> bool:
+        """It can."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read some."""
+        data = self._content.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def read_once(content: IO[bytes]) -> IO[bytes]:
+    """The content of a member for those who ask a stream whether it can seek, as boto3 does.
+
+    Some versions of tarfile promise that of members of a stream, others raise AttributeError.
+    """
+    return io.BufferedReader(_Once(content), buffer_size=1024 * 1024)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
+from devkit.archives import read_once
 from devkit.channels.fetching import fetch
 from devkit.channels.items import Stored
 from devkit.channels.locations import Location, S3Uri
@@ -125,7 +126,7 @@ class S3Storage:
         """Upload it as a stream."""
         key = self._prefix + checked_path(name)
         with _writing(f"s3://{self._bucket}/{key}"):
-            self._client.upload_fileobj(content, self._bucket, key)
+            self._client.upload_fileobj(read_once(content), self._bucket, key)
 
     def delete(self, name: str) -> None:
         """Delete the object."""

@@ -112,3 +112,17 @@ def test_an_archive_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50_000])
     with pytest.raises(ArchiveRefused, match="not a whole gzipped tar"):
         archives.extract_model(path, tmp_path / "model")
+
+
+def test_the_content_of_a_member_says_that_it_is_read_once(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 8000
+    with archives.archive_writer(tmp_path / "a.tar.gz") as writer:
+        member = tarfile.TarInfo("weights")
+        member.size = len(content)
+        writer.add(member, "weights", io.BytesIO(content))
+    with archives.unpacked(tmp_path / "a.tar.gz") as stream:
+        for _member, _name, found in archives.members(stream):
+            assert found is not None
+            once = archives.read_once(found)
+            assert not once.seekable()
+            assert once.read(3) + once.read() == content
