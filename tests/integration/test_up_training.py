@@ -123,10 +123,14 @@ class Aws:
         logs = self.client("logs")
         if not logs.describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"]:
             return []
-        events = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=GROUP, logStreamNamePrefix=f"{name}/"
-        )
-        return [event["message"] for page in events for event in page["events"]]
+        found = []
+        for stream in logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")[
+            "logStreams"
+        ]:
+            found += logs.get_log_events(
+                logGroupName=GROUP, logStreamName=stream["logStreamName"], startFromHead=True
+            )["events"]
+        return [event["message"] for event in found]
 
     def archive(self, key: str) -> dict[str, bytes]:
         content = self.s3.get_object(Bucket="data", Key=key)["Body"].read()
@@ -209,6 +213,29 @@ def test_code_in_a_container_finds_the_same_s3(project: Project) -> None:
         assert job["TrainingJobStatus"] == "Completed", aws.lines("calls")
         assert aws.s3.get_object(Bucket="data", Key="from-the-job")["Body"].read() == b"1,2!"
         assert aws.lines("calls") == ["123456789012"]
+
+
+@pytest.mark.usefixtures("contained")
+def test_checkpoints_and_uncompressed_artifacts_are_files_in_s3(project: Project) -> None:
+    write(project, TRAIN + 'Path("/opt/ml/checkpoints/epoch-1").write_text("half")\n')
+    with up(project) as (aws, _):
+        aws.put_data()
+        aws.create(
+            project,
+            "files",
+            CheckpointConfig={"S3Uri": "s3://data/checkpoints"},
+            OutputDataConfig={"S3OutputPath": "s3://data/out", "CompressionType": "NONE"},
+        )
+        job = aws.wait("files")
+        assert job["ModelArtifacts"]["S3ModelArtifacts"] == "s3://data/out/files/output/model/"
+        found = {
+            each: aws.s3.get_object(Bucket="data", Key=each)["Body"].read()
+            for each in ("out/files/output/model/weights", "checkpoints/epoch-1")
+        }
+        assert found == {
+            "out/files/output/model/weights": b"42",
+            "checkpoints/epoch-1": b"half",
+        }
 
 
 def test_a_failure_has_the_reason_that_the_program_gave(project: Project) -> None:

@@ -434,6 +434,19 @@ def test_a_bucket_that_s3_has_forgotten_is_made_again(left: Killed, bucket: Buck
     assert "out/Iris-1/output/model.tar.gz" in bucket.objects
 
 
+def test_the_bucket_of_checkpoints_that_are_not_saved_yet_is_made_again(
+    left: Killed, store: Store, bucket: Bucket
+) -> None:
+    (path,) = left.folder.rglob("*.json")
+    text = path.read_text().replace('"InProgress"', '"Failed"')
+    config = '"CheckpointConfig": {"S3Uri": "s3://forgotten/c"}, "RoleArn"'
+    path.write_text(text.replace('"RoleArn"', config))
+    (store.find("Iris-1", "job").folder / "outcome.json").unlink()
+    with left.next():
+        pass
+    assert "forgotten" in bucket.buckets
+
+
 def test_a_job_whose_folder_is_gone_has_failed(left: Killed, store: Store) -> None:
     store.delete(store.find("Iris-1", "job"))
     with left.next() as service:
@@ -449,6 +462,29 @@ def test_a_job_that_cannot_be_finished_yet_stays_as_it_is(left: Killed, store: S
     assert left.recovered == 1
     (path,) = left.folder.rglob("*.json")
     assert '"TrainingJobStatus": "InProgress"' in path.read_text()
+
+
+def test_a_job_is_deleted_once_it_has_ended_and_its_name_is_free(
+    store: Store, bucket: Bucket
+) -> None:
+    gate = Gate()
+
+    def waits(_inside: Inside) -> int:
+        gate.pass_through()
+        return 0
+
+    with serving(waits, store, bucket) as service:
+        create(service)
+        with pytest.raises(AwsError, match=r"ResourceInUse: .* InProgress"):
+            service.call("DeleteTrainingJob", TrainingJobName="Iris-1")
+        gate.opened.set()
+        finished(service)
+        service.call("DeleteTrainingJob", TrainingJobName="Iris-1")
+        with pytest.raises(AwsError, match="not found"):
+            describe(service)
+        assert store.find("Iris-1", "job")
+        create(service)
+        finished(service)
 
 
 def test_ecr_knows_an_image_that_was_used(store: Store, bucket: Bucket) -> None:

@@ -15,7 +15,7 @@ from devkit.channels.plan import DataType
 from devkit.engines.base import Image
 from devkit.errors import DevkitError, NotFound
 from devkit.job import Phase, TrainingJob
-from devkit.local_aws.errors import validation
+from devkit.local_aws.errors import AwsError, validation
 from devkit.local_aws.sagemaker import (
     cloudwatch,
     refusals,
@@ -57,6 +57,7 @@ class TrainingJobs:
             "DescribeTrainingJob": self._describe,
             "ListTrainingJobs": self._list,
             "StopTrainingJob": self._stop_one,
+            "DeleteTrainingJob": self._delete,
         }
 
     async def start(self, surroundings: Surroundings) -> None:
@@ -132,6 +133,16 @@ class TrainingJobs:
         work = self._working.get(record.arn)
         if work is not None:
             await self._shared.blocking(work.stop.make)
+        return Result()
+
+    async def _delete(self, call: Call) -> Result:
+        """The job's folder in the project stays until another job takes its name."""
+        record = self._shared.records.get(KIND, call.parameters["TrainingJobName"], call.region)
+        if not _is_over(record):  # the text is undocumented
+            raise AwsError(
+                "ResourceInUse", f"The training job is in status {record.members[STATUS]}."
+            )
+        await self._shared.blocking(self._shared.records.remove, record)
         return Result()
 
     # --- in a thread --------------------------------------------------------------------------

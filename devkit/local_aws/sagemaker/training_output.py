@@ -49,7 +49,8 @@ def _upload_files(client: Uploader, archive: Path, place: S3Uri) -> None:
     with archives.unpacked(archive) as stream:
         for _member, name, content in archives.members(stream):
             if content is not None:
-                client.upload_fileobj(content, place.bucket, place.prefix + name)
+                key = place.prefix + name
+                client.upload_fileobj(archives.read_once(content), place.bucket, key)
 
 
 @contextmanager

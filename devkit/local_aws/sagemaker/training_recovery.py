@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from devkit.errors import DevkitError, NotFound
-from devkit.local_aws.sagemaker import training_request
+from devkit.local_aws.sagemaker import training_request, training_states
 from devkit.local_aws.sagemaker.parts import Shared
 from devkit.local_aws.sagemaker.records import Record
 from devkit.local_aws.sagemaker.training_states import End
@@ -25,9 +25,10 @@ def settle(shared: Shared, left: Sequence[Record]) -> None:
         shared: What jobs are run with.
         left: The records of jobs that have not ended.
     """
-    for record in left:
-        _require_buckets(shared, record)
     try:
+        for record in shared.records.all(training_states.KIND):
+            if not training_states.is_over(record) or _is_unfinished(shared, record):
+                _require_buckets(shared, record)
         shared.workshop.recover(shared.storage.client)
         for record in left:
             end = _end(shared, record)
@@ -52,12 +53,20 @@ def _end(shared: Shared, record: Record) -> End | None:
     return replace(own, reason=f"{own.reason or ''} {end.reason}".strip())
 
 
+def _is_unfinished(shared: Shared, record: Record) -> bool:
+    """Whether what a job left could not be collected when it ended."""
+    try:
+        return shared.workshop.store.find(record.name, "job").outcome() is None
+    except NotFound:
+        return False
+
+
 def _require_buckets(shared: Shared, record: Record) -> None:
     """Make the buckets that a job writes to, where S3 has forgotten them."""
     places = [training_request.artifacts(record.members).folder]
-    job_checkpoints = record.members.get("CheckpointConfig")
-    if job_checkpoints is not None:
-        places.append(training_request.s3_uri(job_checkpoints["S3Uri"]))
+    checkpoints = record.members.get("CheckpointConfig")
+    if checkpoints is not None:
+        places.append(training_request.s3_uri(checkpoints["S3Uri"]))
     for place in places:
         with suppress(DevkitError):
             shared.storage.require_bucket(place.bucket)

@@ -15,6 +15,7 @@ from devkit.channels.s3_reading import S3Client
 from devkit.engines.base import Engine, Image, Limits
 from devkit.engines.choose import open_engine
 from devkit.errors import NotFound
+from devkit.progress import Silent
 from devkit.project import Project
 from devkit.s3 import s3_client
 from devkit.store import Store
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _ECR = re.compile(r"\d{12}\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/(?P<name>.+)")
 _T = TypeVar("_T")
 _NO_LIMITS = Limits()
+_SHORT_S = 1.0
 
 
 def _nothing_to_recover(_store: Store, _s3: Callable[[], S3Client]) -> None:
@@ -134,9 +136,9 @@ def of_project(settings: Settings, observer: Observer) -> Workshop:
 
     Args:
         settings: The project's.
-        observer: Is told which engine was chosen, and of builds.
+        observer: Is told which engine was chosen, and of builds that took their time.
     """
-    project = Project(settings, observer=observer)
+    project = Project(settings, observer=_Calm(observer))
     return Workshop(
         store=lambda: Store(settings.root),
         engine=lambda: project.engine,
@@ -164,6 +166,22 @@ def _complete(name: str) -> str:
     """A name with its tag."""
     has_tag = ":" in name.rpartition("/")[2] or "@" in name
     return name if has_tag else f"{name}:latest"
+
+
+class _Calm(Silent):
+    """Passes on what a user should know, whatever step it is part of."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def note(self, text: str) -> None:
+        """Something a user should know."""
+        self._observer.note(text)
+
+    def done(self, step: str, detail: str, seconds: float) -> None:
+        """A step that took no time is none to tell of."""
+        if seconds > _SHORT_S:
+            self._observer.note(f"{step} {detail} {seconds:.1f} s")
 
 
 class _Once(Generic[_T]):
