@@ -221,11 +221,7 @@ STATEMENTS = (
     _said("1.8-d", "The models of several hosts are merged into one archive."),
     _decided("1.8-e", "An empty /opt/ml/model is an empty model.tar.gz."),
     _decided("1.8-f", "An empty /opt/ml/output/data is an empty output.tar.gz."),
-    _open(
-        "1.8-g",
-        "OutputDataConfig.CompressionType NONE uploads files instead of archives.",
-        "not yet: outputs in S3",
-    ),
+    _said("1.8-g", "OutputDataConfig.CompressionType NONE uploads files instead of archives."),
     _said("1.8-h", "The first 1024 characters of the failure file are the FailureReason."),
     _decided("1.8-i", "A failed job keeps its output.tar.gz and has no model artifact."),
     # --- 1.9: how a job ends ------------------------------------------------------------------
@@ -282,7 +278,7 @@ STATEMENTS = (
     _said("1.11-d", "At most 40 metrics; names of 1 to 255 and regexes of 1 to 500 characters."),
     _said("1.11-e", "Each line is searched for each regex; its first group is the value."),
     _said("1.11-f", "The last value of each metric is that of the finished job."),
-    _open("1.11-g", "Metrics are in CloudWatch's /aws/sagemaker/TrainingJobs.", _OF_AWS),
+    _said("1.11-g", "Metrics are in CloudWatch's /aws/sagemaker/TrainingJobs."),
     # --- 1.12: resources ----------------------------------------------------------------------
     _decided("1.12-a", "/dev/shm has Docker's 64 MB, or what `train.shm_bytes` says."),
     _open("1.12-b", "VolumeSizeInGB is the size of the volume below /opt/ml.", _OF_AWS),

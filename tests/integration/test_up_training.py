@@ -21,6 +21,7 @@ from tests.integration.kit import (
     Project,
     Running,
     eventually,
+    model,
     outcome,
 )
 
@@ -168,6 +169,7 @@ def write(project: Project, train: str) -> None:
     project.write(config=f'[image]\ntag = "{project.name}:dev"\n', train=train)
 
 
+@pytest.mark.contract("1.8-a", "1.11-c", "1.11-g")
 def test_a_job_trains_and_everything_of_it_is_in_aws(project: Project) -> None:
     write(project, REPORTS)
     with up(project) as (aws, _):
@@ -215,6 +217,7 @@ def test_code_in_a_container_finds_the_same_s3(project: Project) -> None:
         assert aws.lines("calls") == ["123456789012"]
 
 
+@pytest.mark.contract("1.8-g", "1.10-n")
 @pytest.mark.usefixtures("contained")
 def test_checkpoints_and_uncompressed_artifacts_are_files_in_s3(project: Project) -> None:
     write(project, TRAIN + 'Path("/opt/ml/checkpoints/epoch-1").write_text("half")\n')
@@ -252,6 +255,7 @@ def test_a_failure_has_the_reason_that_the_program_gave(project: Project) -> Non
     assert job["SecondaryStatusTransitions"][-1]["StatusMessage"] == "Training job failed"
 
 
+@pytest.mark.contract("1.10-c", "1.10-e")
 def test_a_job_is_stopped_and_keeps_its_model(project: Project) -> None:
     write(project, TRAIN_UNTIL_STOPPED)
     with up(project) as (aws, _):
@@ -275,6 +279,19 @@ def test_devkit_stop_stops_a_job_and_not_its_endpoint(process_project: Project) 
         stopped = project.devkit("stop", "by-name", "--json").succeeded().document
         assert stopped == {"stopped": {"by-name": "Stopped"}}
         assert aws.wait("by-name")["TrainingJobStatus"] == "Stopped"
+
+
+def test_ctrl_c_stops_jobs_in_good_order(process_project: Project) -> None:
+    project = process_project
+    write(project, TRAIN_UNTIL_STOPPED)
+    with up(project) as (aws, running):
+        aws.put_data()
+        aws.create(project, "interrupted")
+        aws.wait_for_training("interrupted")
+        running.ctrl_c()
+        running.finish().interrupted(130)
+    assert outcome(project.job("interrupted"))["status"] == "Stopped"
+    assert model(project.job("interrupted"))["weights"] == b"saved"
 
 
 def test_a_job_that_trains_is_stopped_in_good_order_with_its_endpoint(project: Project) -> None:

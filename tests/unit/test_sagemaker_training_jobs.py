@@ -248,6 +248,17 @@ def test_a_name_that_devkit_train_has_taken_is_taken(store: Store, bucket: Bucke
     assert used.value.code == "ResourceInUse"
 
 
+def test_a_name_is_taken_in_all_regions_as_the_folder_is_one(store: Store, bucket: Bucket) -> None:
+    with serving(trains, store, bucket) as service:
+        create(service)
+        finished(service)
+        with pytest.raises(AwsError, match=r"exists .arn:aws:sagemaker:us-east-1:") as used:
+            service.call("CreateTrainingJob", region="eu-west-1", **REQUEST)
+        assert describe(service)["TrainingJobStatus"] == "Completed"
+    assert used.value.code == "ResourceInUse"
+    assert store.find("Iris-1", "job").model_archive.exists()
+
+
 def test_an_empty_prefix_is_refused_before_anything_begins(store: Store) -> None:
     text = (
         r'No S3 objects found under S3 URL "s3://data/in/" given in input data source\. Please '

@@ -170,12 +170,17 @@ class TrainingJobs:
         return image
 
     def _require_unused(self, call: Call, name: str) -> None:
-        """No job of the project has this name, but one of this endpoint that was forgotten."""
+        """No job of the project has this name, but one of this endpoint that was forgotten.
+
+        The project's folder of jobs knows no regions.
+        """
         store = self._shared.workshop.store
         with suppress(NotFound):
             run = store.find(name, "job")
-            if not run.request().get("local_aws") or store.owner(run) is not None:
-                raise refusals.already_exists(KIND, arn(KIND, name, call.region))
+            region = run.request().get("local_aws")
+            known = region is None or self._shared.records.find(KIND, name, region) is not None
+            if known or store.owner(run) is not None:
+                raise refusals.already_exists(KIND, arn(KIND, name, region or call.region))
             store.delete(run)
 
     def _require_data(self, call: Call, job: TrainingJob) -> None:
