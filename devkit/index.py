@@ -6,6 +6,7 @@ It holds nothing that the folders do not: a missing or damaged index is made ane
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import sqlite3
 import tempfile
@@ -60,32 +61,40 @@ class Index:
 
     def rebuild(self, entries: Iterable[Entry]) -> None:
         """Make the file anew with these entries: with all of them, or not at all."""
-        descriptor, temporary = tempfile.mkstemp(
-            prefix=f".{self._path.name}.", dir=self._path.parent
-        )
-        os.close(descriptor)
-        try:
-            with _transaction(Path(temporary)) as connection:
-                connection.execute(_SCHEMA)
-                connection.executemany(_UPSERT, (astuple(entry) for entry in entries))
-            Path(temporary).replace(self._path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        with self._alone():
+            descriptor, temporary = tempfile.mkstemp(
+                prefix=f".{self._path.name}.", dir=self._path.parent
+            )
+            os.close(descriptor)
+            try:
+                with _transaction(Path(temporary)) as connection:
+                    connection.execute(_SCHEMA)
+                    connection.executemany(_UPSERT, (astuple(entry) for entry in entries))
+                Path(temporary).replace(self._path)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
 
     def put(self, entry: Entry) -> None:
         """Add an entry, or replace the one of its kind and name."""
-        with _transaction(self._path) as connection:
+        with self._alone(), _transaction(self._path) as connection:
             connection.execute(_UPSERT, astuple(entry))
 
     def remove(self, kind: Kind, name: str) -> None:
         """Remove an entry; nothing where there is none."""
-        with _transaction(self._path) as connection:
+        with self._alone(), _transaction(self._path) as connection:
             connection.execute("DELETE FROM entry WHERE kind = ? AND name = ?", (kind, name))
 
     def entries(self, kind: Kind) -> list[Entry]:
         """All entries of a kind, oldest first."""
         with _transaction(self._path) as connection:
             return [Entry(*row) for row in connection.execute(_SELECT, (kind,))]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let nobody else write meanwhile: SQLite writes to no file that another has replaced."""
+        with self._path.with_name(f"{self._path.name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 @contextmanager

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from devkit.errors import NotFound, StoreError
+from devkit.index import Entry, Index
 from devkit.job import Outcome, Status
 from devkit.store import Store, write_atomically
 
@@ -143,3 +146,19 @@ def test_an_outcome_cut_off_by_a_crash_is_none(store: Store) -> None:
     (claim.run.folder / "outcome.json").write_text('{"status": "Comp')
     assert claim.run.outcome() is None
     claim.release(finished=True)
+
+
+def test_what_is_put_while_the_index_is_made_anew_is_not_lost(tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.sqlite")
+    index.rebuild([])
+    new = Entry("job", "new", "InProgress", "process", "i", "2026", None, None)
+    putting = threading.Thread(target=index.put, args=(new,))
+
+    def entries() -> Iterator[Entry]:
+        putting.start()
+        putting.join(0.2)  # in vain: it has to wait
+        yield Entry("job", "old", "Completed", "process", "i", "2025", "2025", None)
+
+    index.rebuild(entries())
+    putting.join()
+    assert [entry.name for entry in index.entries("job")] == ["old", "new"]
