@@ -13,7 +13,7 @@ from typing import IO, Any, NoReturn, cast
 from botocore.exceptions import ClientError
 
 from devkit.engines.base import EngineName
-from devkit.errors import EngineError
+from devkit.errors import EngineError, StoreError
 from devkit.event_loop import LoopThread
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.sagemaker.parts import Shared
@@ -70,8 +70,11 @@ class WatchedRecords(Records):
     def __init__(self, folder: Path | None) -> None:
         super().__init__(folder)
         self.changed = threading.Condition()
+        self.disk_is_full = False
 
     def change(self, record_arn: str, change: Callable[[Record], Record]) -> Record | None:
+        if self.disk_is_full:
+            raise StoreError("the disk is full")
         changed = super().change(record_arn, change)
         with self.changed:
             self.changed.notify_all()

@@ -307,6 +307,26 @@ def test_a_fault_of_devkits_own_ends_the_job_and_says_so(store: Store, bucket: B
     assert job["FailureReason"] == "InternalServerError: ZeroDivisionError: oops"
 
 
+def test_a_full_disk_at_the_end_is_told_and_leaves_nothing_waiting(
+    store: Store, bucket: Bucket, tmp_path: Path
+) -> None:
+    notes, gate = Notes(), Gate()
+
+    def waits(_inside: Inside) -> int:
+        gate.pass_through()
+        return 0
+
+    records = tmp_path / "records"
+    with serving(waits, store, bucket, notes=notes, folder=records) as service:
+        create(service)
+        gate.reached.wait(10)
+        service.shared.records.disk_is_full = True
+        gate.opened.set()
+    assert notes.notes[-1] == "training job Iris-1: the disk is full"
+    with serving(trains, store, bucket, folder=records) as again:
+        assert finished(again)["TrainingJobStatus"] in ("Completed", "Failed")
+
+
 def test_artifacts_that_have_no_place_fail_the_job(store: Store, bucket: Bucket) -> None:
     with serving(trains, store, bucket) as service:
         create(service, OutputDataConfig={"S3OutputPath": "s3://nowhere/out"})
@@ -329,7 +349,8 @@ def test_jobs_are_listed_by_their_status(store: Store, bucket: Bucket) -> None:
         for number in range(3):
             create(service, TrainingJobName=f"job-{number}")
         for number in range(3):
-            finished(service, f"job-{number}")
+            job = finished(service, f"job-{number}")
+            assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
         listed = service.call("ListTrainingJobs", StatusEquals="Completed", MaxResults=2)
         none = service.call("ListTrainingJobs", StatusEquals="Failed")
     names = [each["TrainingJobName"] for each in listed["TrainingJobSummaries"]]

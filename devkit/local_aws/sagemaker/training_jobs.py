@@ -35,7 +35,7 @@ GRACE_S = 10.0
 """Seconds between SIGTERM and SIGKILL when the endpoint ends, as for Ctrl-C of a job."""
 
 _LISTING = Listing(status=STATUS, descending=False)
-_COLLECTING_S = 90.0
+_COLLECTING_S = 60.0
 
 
 class TrainingJobs:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from devkit import contract, local_run
 from devkit.contract import training_job_arn, training_log_stream
 from devkit.engines.base import EngineName, Image
-from devkit.errors import BuildError, ConfigError, DevkitError, NotFound
+from devkit.errors import BuildError, ConfigError, DevkitError, NotFound, StoreError
 from devkit.job import Outcome, Phase, Sample, Status, TrainingJob
 from devkit.local_aws import ecr
 from devkit.local_aws.environment import for_container
@@ -75,8 +75,11 @@ class TrainingWork:
                 log.close()
         except Exception as error:  # of devkit's own: the job must not seem to go on
             end = failed(f"InternalServerError: {type(error).__name__}: {error}")
-        finally:
+        try:
             conclude(self._shared, self._record.arn, end)
+        except StoreError as error:  # the next start finds how it ended
+            self._shared.observer.note(f"training job {self._record.name}: {error.message}")
+        finally:
             self.done.set_result(None)
 
     def _train(self, log: CloudWatch) -> End:
