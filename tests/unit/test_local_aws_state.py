@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from devkit.errors import StoreError
-from devkit.local_aws.state import AlreadyUp, Endpoint, State
+from devkit.local_aws.state import AlreadyUp, Endpoint, State, is_made
 
 ENDPOINT = Endpoint(
     url="http://127.0.0.1:4566",
@@ -119,3 +119,19 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError, match="cannot write"):
         State(tmp_path)
+
+
+def test_what_services_were_told_can_be_forgotten(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    state.journal.write_text("told\n")
+    (state.sagemaker / "us-east-1").mkdir(parents=True)
+    state.forget()
+    state.forget()
+    assert not state.journal.exists()
+    assert not state.sagemaker.exists()
+
+
+def test_nobody_makes_the_folder_only_to_look(tmp_path: Path) -> None:
+    assert not is_made(tmp_path)
+    State(tmp_path)
+    assert is_made(tmp_path)
