@@ -21,6 +21,7 @@
     cloudwatch.py        lines and metrics on their way to CloudWatch
     models.py            models
     endpoint_configs.py  endpoint configurations
+    studio/              Studio: domains, user profiles, spaces, apps
 
     hosting.py             endpoints and the runtime, put together
     endpoints.py           an endpoint's life: created, updated, deleted, brought back

@@ -11,6 +11,10 @@ from devkit.local_aws.sagemaker.models import Models
 from devkit.local_aws.sagemaker.parts import Part, Shared
 from devkit.local_aws.sagemaker.records import Records
 from devkit.local_aws.sagemaker.runtime import Runtime
+from devkit.local_aws.sagemaker.studio.apps import Apps
+from devkit.local_aws.sagemaker.studio.domains import Domains
+from devkit.local_aws.sagemaker.studio.spaces import Spaces
+from devkit.local_aws.sagemaker.studio.user_profiles import UserProfiles
 from devkit.local_aws.sagemaker.tags import Tags
 from devkit.local_aws.sagemaker.training_jobs import TrainingJobs
 from devkit.local_aws.sagemaker.workshop import Workshop
@@ -74,4 +78,5 @@ def live(folder: Path | None, workshop: Workshop, observer: Observer) -> tuple[S
 
 def all_parts(shared: Shared) -> list[Part]:
     """What answers besides the endpoints."""
-    return [TrainingJobs(shared), Models(shared), EndpointConfigs(shared)]
+    studio: list[Part] = [Domains(shared), UserProfiles(shared), Spaces(shared), Apps(shared)]
+    return [TrainingJobs(shared), Models(shared), EndpointConfigs(shared), *studio]
