@@ -11,6 +11,7 @@ import json
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import boto3
@@ -19,7 +20,7 @@ from botocore.model import StructureShape
 
 from devkit.local_aws import validation
 from devkit.local_aws.identity import ROLE_NAME
-from tests.integration.kit import Project, eventually
+from tests.integration.kit import TRAIN, Project, eventually
 
 ROLE = f"arn:aws:iam::123456789012:role/{ROLE_NAME}"
 Answer = Mapping[str, Any]
@@ -31,6 +32,8 @@ class Examples:
 
     session: boto3.Session
     url: str
+    image: str
+    """The project's, as it would be in ECR."""
     live: set[tuple[str, str]]
     called: set[tuple[str, str]] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
@@ -125,6 +128,42 @@ def of_endpoint_configs(aws: Examples) -> None:
     aws.call("sagemaker", "DeleteModel", ModelName="iris")
 
 
+def of_images(aws: Examples) -> None:
+    aws.call("ecr", "CreateRepository", repositoryName="iris")
+
+
+def of_training(aws: Examples) -> None:
+    aws.session.client("s3", endpoint_url=aws.url).create_bucket(Bucket="data")
+    job = {
+        "RoleArn": ROLE,
+        "AlgorithmSpecification": {
+            "TrainingImage": aws.image,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*?);"}],
+        },
+        "HyperParameters": {"eta": "0.1"},
+        "OutputDataConfig": {"S3OutputPath": "s3://data/out"},
+        "ResourceConfig": {
+            "InstanceType": "ml.m5.large",
+            "InstanceCount": 1,
+            "VolumeSizeInGB": 1,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+    }
+    for name in ("whole", "stopped"):
+        aws.call("sagemaker", "CreateTrainingJob", TrainingJobName=name, **job)
+    aws.call("sagemaker", "StopTrainingJob", TrainingJobName="stopped")
+    for name in ("whole", "stopped"):
+        eventually(partial(_has_ended, aws, name), f"{name} has ended")
+    assert len(aws.call("sagemaker", "ListTrainingJobs")["TrainingJobSummaries"]) == 2
+    aws.call("sagemaker", "DeleteTrainingJob", TrainingJobName="stopped")
+
+
+def _has_ended(aws: Examples, job: str) -> bool:
+    described = aws.call("sagemaker", "DescribeTrainingJob", TrainingJobName=job)
+    return described["TrainingJobStatus"] in ("Completed", "Stopped")
+
+
 def of_studio(aws: Examples) -> None:
     domain = _domain(aws, AuthMode="IAM", SubnetIds=["subnet-1"], VpcId="vpc-1")
     aws.call(
@@ -184,6 +223,8 @@ EXAMPLES: tuple[Callable[[Examples], None], ...] = (
     of_identity,
     of_models,
     of_endpoint_configs,
+    of_images,
+    of_training,
     of_studio,
 )
 
@@ -191,11 +232,13 @@ EXAMPLES: tuple[Callable[[Examples], None], ...] = (
 def test_every_live_operation_has_an_example_whose_answer_is_as_described(
     process_project: Project,
 ) -> None:
-    process_project.with_model()
+    tag = f"{process_project.name}:dev"
+    process_project.write(config=f'[image]\ntag = "{tag}"\n', train=TRAIN)
     up = process_project.devkit("up", "--detach", "--port", "0", "--json").succeeded().document
     try:
         session = boto3.Session("test", "test", region_name="us-east-1")
-        aws = Examples(session, up["url"], live_operations(up["url"]))
+        image = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{tag}"
+        aws = Examples(session, up["url"], image, live_operations(up["url"]))
         for examples in EXAMPLES:
             examples(aws)
     finally:
