@@ -20,7 +20,7 @@ from botocore.model import StructureShape
 
 from devkit.local_aws import validation
 from devkit.local_aws.identity import ROLE_NAME
-from tests.integration.kit import TRAIN, Project, eventually
+from tests.integration.kit import SERVE, TRAIN, Project, eventually
 
 ROLE = f"arn:aws:iam::123456789012:role/{ROLE_NAME}"
 Answer = Mapping[str, Any]
@@ -48,6 +48,8 @@ class Examples:
         finally:
             client.close()
         del answer["ResponseMetadata"]
+        if service == "sagemaker-runtime" and "Body" in answer:
+            answer["Body"] = _received(answer["Body"])
         self.called.add((service, operation))
         shape = client.meta.service_model.operation_model(operation).output_shape
         self.wrong += [f"{service}.{operation}: {each}" for each in problems(shape, answer)]
@@ -63,6 +65,15 @@ class Examples:
 
         eventually(is_reached, f"{operation} tells {status}")
         return answers[-1]
+
+
+def _received(body: Any) -> Any:
+    """A body that comes as a stream, as the description has it."""
+    if hasattr(body, "read"):
+        return body.read()
+    events = list(body)
+    assert events, "an answer in events has one at least"
+    return events[0]
 
 
 def problems(shape: StructureShape | None, answer: Answer) -> list[str]:
@@ -164,6 +175,64 @@ def _has_ended(aws: Examples, job: str) -> bool:
     return described["TrainingJobStatus"] in ("Completed", "Stopped")
 
 
+def of_endpoints(aws: Examples) -> None:
+    aws.call(
+        *("sagemaker", "CreateModel"),
+        ModelName="echo",
+        ExecutionRoleArn=ROLE,
+        PrimaryContainer={"Image": aws.image},
+    )
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": "echo",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    into_s3 = {"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://data/async"}}}
+    configs: Mapping[str, dict[str, Any]] = {"one": {}, "two": {}, "later": into_s3}
+    for name, more in configs.items():
+        aws.call(
+            *("sagemaker", "CreateEndpointConfig"),
+            EndpointConfigName=name,
+            ProductionVariants=[variant],
+            **more,
+        )
+    for endpoint, config in (("live", "one"), ("queue", "later")):
+        aws.call("sagemaker", "CreateEndpoint", EndpointName=endpoint, EndpointConfigName=config)
+        _await_service(aws, endpoint)
+    request = {"EndpointName": "live", "ContentType": "text/plain", "Body": b"hello"}
+    assert aws.call("sagemaker-runtime", "InvokeEndpoint", **request)["Body"] == b"hello"
+    aws.call("sagemaker-runtime", "InvokeEndpointWithResponseStream", **request)
+    s3 = aws.session.client("s3", endpoint_url=aws.url)
+    s3.put_object(Bucket="data", Key="in", Body=b"hello")
+    s3.close()
+    aws.call(
+        *("sagemaker-runtime", "InvokeEndpointAsync"),
+        EndpointName="queue",
+        InputLocation="s3://data/in",
+    )
+    aws.call("sagemaker", "UpdateEndpoint", EndpointName="live", EndpointConfigName="two")
+    _await_service(aws, "live")
+    aws.call(
+        *("sagemaker", "UpdateEndpointWeightsAndCapacities"),
+        EndpointName="live",
+        DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredWeight": 2.0}],
+    )
+    _await_service(aws, "live")
+    assert len(aws.call("sagemaker", "ListEndpoints")["Endpoints"]) == 2
+    for endpoint in ("live", "queue"):
+        aws.call("sagemaker", "DeleteEndpoint", EndpointName=endpoint)
+
+
+def _await_service(aws: Examples, endpoint: str) -> None:
+    def is_in_service() -> bool:
+        described = aws.call("sagemaker", "DescribeEndpoint", EndpointName=endpoint)
+        assert described["EndpointStatus"] != "Failed", described
+        return bool(described["EndpointStatus"] == "InService")
+
+    eventually(is_in_service, f"{endpoint} is in service")
+
+
 def of_studio(aws: Examples) -> None:
     domain = _domain(aws, AuthMode="IAM", SubnetIds=["subnet-1"], VpcId="vpc-1")
     aws.call(
@@ -225,6 +294,7 @@ EXAMPLES: tuple[Callable[[Examples], None], ...] = (
     of_endpoint_configs,
     of_images,
     of_training,
+    of_endpoints,
     of_studio,
 )
 
@@ -233,7 +303,7 @@ def test_every_live_operation_has_an_example_whose_answer_is_as_described(
     process_project: Project,
 ) -> None:
     tag = f"{process_project.name}:dev"
-    process_project.write(config=f'[image]\ntag = "{tag}"\n', train=TRAIN)
+    process_project.write(config=f'[image]\ntag = "{tag}"\n', train=TRAIN, serve=SERVE)
     up = process_project.devkit("up", "--detach", "--port", "0", "--json").succeeded().document
     try:
         session = boto3.Session("test", "test", region_name="us-east-1")
