@@ -49,6 +49,7 @@ class Application:
             draw_backends(self._drawing),
             ManagedPolicies(self._drawing).take_over(),
         )
+        self.reset()  # whatever this process has had of moto before
 
     def new_seed(self) -> int:
         """The next call's; follows from ``POST /moto-api/seed`` where somebody set that."""
