@@ -1,0 +1,379 @@
+"""What InvokeEndpoint adds to a request that goes straight to the container behind it.
+
+The example project's model is hosted behind ``devkit up``. Then the same request goes, by turns and
+over connections that are kept, to the endpoint and to the very container behind it::
+
+    python benchmarks/invoke.py [--engine docker|process] [--rounds 5] [--json FILE]
+
+Both sides are asked by the same few lines over sockets, with no SDK in between; everything shares
+the cores of this machine. Exits with 1 where a target is missed, with 2 where it could not be run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from devkit import Project
+from devkit.contract import LOCAL_ACCOUNT
+from devkit.errors import DevkitError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PROJECT_FILES = ("devkit.toml", "image", "examples/iris")
+DEVKIT = (sys.executable, "-m", "devkit")
+
+MOST_ADDED_MS = 2.0
+LEAST_RATIO = 0.5
+REQUESTS = 300
+CONNECTIONS = 16
+SECONDS = 3.0
+WARM_UP = 50
+TIMEOUT_S = 120.0
+POLL_S = 0.05
+
+SIGNATURE = (
+    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sagemaker/aws4_request, "
+    "SignedHeaders=content-type;host;x-amz-date, Signature=" + "0" * 64
+)
+"""As long as that of a real client; nobody checks it."""
+
+
+class BenchmarkFailed(Exception):
+    """Something could not be set up, or answered with an error."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where requests go."""
+
+    port: int
+    path: str
+
+    def request(self, body: bytes, content_type: str) -> bytes:
+        """The bytes of a request."""
+        head = (
+            f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
+            f"Content-Type: {content_type}\r\nUser-Agent: benchmark\r\n"
+            f"X-Amz-Date: 20260101T000000Z\r\nAuthorization: {SIGNATURE}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    def connect(self) -> socket.socket:
+        """A connection."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One engine's numbers, round by round."""
+
+    engine: str
+    direct_ms: Sequence[float]
+    endpoint_ms: Sequence[float]
+    direct_per_s: Sequence[float]
+    endpoint_per_s: Sequence[float]
+
+    @property
+    def added_ms(self) -> float:
+        """What the endpoint adds at the median."""
+        return median(self.endpoint_ms) - median(self.direct_ms)
+
+    @property
+    def ratio(self) -> float:
+        """The endpoint's throughput over the container's."""
+        return median(self.endpoint_per_s) / median(self.direct_per_s)
+
+    @property
+    def met(self) -> bool:
+        """Whether no target is missed."""
+        return self.added_ms <= MOST_ADDED_MS and self.ratio >= LEAST_RATIO
+
+    def row(self) -> str:
+        """A row of the table."""
+        cells = (
+            self.engine,
+            f"{median(self.direct_ms):.2f} ms",
+            f"{median(self.endpoint_ms):.2f} ms",
+            f"**{self.added_ms:.2f} ms** (at most {MOST_ADDED_MS:g})",
+            f"{median(self.direct_per_s):.0f}",
+            f"{median(self.endpoint_per_s):.0f}",
+            f"**{self.ratio:.2f}** (at least {LEAST_RATIO:g})",
+            "yes" if self.met else "**no**",
+        )
+        return f"| {' | '.join(cells)} |"
+
+    def document(self) -> dict[str, object]:
+        """The same for machines."""
+        return {
+            "engine": self.engine,
+            "direct_ms": list(self.direct_ms),
+            "endpoint_ms": list(self.endpoint_ms),
+            "added_ms": self.added_ms,
+            "direct_per_s": list(self.direct_per_s),
+            "endpoint_per_s": list(self.endpoint_per_s),
+            "ratio": self.ratio,
+            "met": self.met,
+        }
+
+
+# --- requests ------------------------------------------------------------------------------------
+
+
+class Answers:
+    """Reads answers off a connection, one after the other."""
+
+    def __init__(self) -> None:
+        self._data = b""
+
+    def take(self, data: bytes) -> bytes | None:
+        """The body of the answer that is complete with these bytes, if one is."""
+        if not data:
+            raise BenchmarkFailed("the connection was closed")
+        self._data += data
+        head, separator, rest = self._data.partition(b"\r\n\r\n")
+        if not separator:
+            return None
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise BenchmarkFailed(self._data.decode(errors="replace"))
+        start = head.lower().index(b"content-length:") + len(b"content-length:")
+        size = int(head[start:].split(b"\r\n", 1)[0])
+        if len(rest) < size:
+            return None
+        self._data = rest[size:]
+        return rest[:size]
+
+
+def asker(place: Place, request: bytes) -> Callable[[], bytes]:
+    """What sends a request over one connection, and gives the answer's body."""
+    connection, answers = place.connect(), Answers()
+
+    def ask() -> bytes:
+        connection.sendall(request)
+        while (answer := answers.take(connection.recv(65536))) is None:
+            pass
+        return answer
+
+    return ask
+
+
+def latencies(places: Sequence[Place], body: bytes, content_type: str) -> list[float]:
+    """The median of many requests to each place, in milliseconds; they take turns."""
+    askers = [asker(place, place.request(body, content_type)) for place in places]
+    if len({ask() for _ in range(WARM_UP) for ask in askers}) != 1:
+        raise BenchmarkFailed("the answers differ")
+    took: list[list[float]] = [[] for _ in places]
+    for _ in range(REQUESTS):
+        for ask, times in zip(askers, took, strict=True):
+            begun = time.perf_counter()
+            ask()
+            times.append((time.perf_counter() - begun) * 1000)
+    return [median(times) for times in took]
+
+
+def throughput(place: Place, body: bytes, content_type: str) -> float:
+    """Requests a second over so many connections, each of which always waits for one answer."""
+    request = place.request(body, content_type)
+    selector = selectors.DefaultSelector()
+    connections = [place.connect() for _ in range(CONNECTIONS)]
+    for connection in connections:
+        selector.register(connection, selectors.EVENT_READ, Answers())
+        connection.sendall(request)
+    answered = 0
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < SECONDS:
+        for key, _ in selector.select(TIMEOUT_S):
+            connection = key.fileobj  # type: ignore[assignment]
+            if key.data.take(connection.recv(65536)) is not None:
+                answered += 1
+                connection.sendall(request)
+    took_s = time.perf_counter() - begun
+    selector.close()
+    for connection in connections:
+        connection.close()
+    return answered / took_s
+
+
+# --- what is asked -------------------------------------------------------------------------------
+
+
+@contextmanager
+def local_aws(project: Path, engine: str) -> Iterator[int]:
+    """``devkit up`` for the length of the block; its port."""
+    command = [*DEVKIT, "up", "--project", str(project), "--json", "--port", "0"]
+    environment = {**os.environ, "DEVKIT_ENGINE": engine}
+    with subprocess.Popen(  # noqa: S603
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101
+            text = b""
+            while not text.rstrip().endswith(b"}"):
+                line = process.stdout.readline()
+                if not line:
+                    raise BenchmarkFailed("devkit up does not start")
+                text += line
+            yield int(json.loads(text)["url"].rpartition(":")[2])
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(TIMEOUT_S)
+
+
+class Aws:
+    """The few calls it takes to host a model."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def put(self, path: str, body: bytes = b"") -> None:
+        """Make a bucket, or an object."""
+        self._ask("PUT", path, body, {})
+
+    def sagemaker(self, operation: str, **parameters: object) -> dict[str, object]:
+        """Call an operation of the control plane."""
+        headers = {
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": f"SageMaker.{operation}",
+            "Authorization": SIGNATURE,
+        }
+        answer = self._ask("POST", "/", json.dumps(parameters).encode(), headers)
+        document: dict[str, object] = json.loads(answer or b"{}")
+        return document
+
+    def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
+        if response.status != http.HTTPStatus.OK:
+            raise BenchmarkFailed(f"{method} {path}: {answer.decode(errors='replace')}")
+        return answer
+
+
+def host(aws: Aws, tag: str, model: bytes) -> None:
+    """Host a model as the endpoint ``iris``, and wait until it is in service."""
+    aws.put("/models")
+    aws.put("/models/model.tar.gz", model)
+    role = f"arn:aws:iam::{LOCAL_ACCOUNT}:role/SageMakerExecutionRole"
+    container = {"Image": tag, "ModelDataUrl": "s3://models/model.tar.gz"}
+    aws.sagemaker(
+        "CreateModel", ModelName="iris", ExecutionRoleArn=role, PrimaryContainer=container
+    )
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": "iris",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    aws.sagemaker("CreateEndpointConfig", EndpointConfigName="iris", ProductionVariants=[variant])
+    aws.sagemaker("CreateEndpoint", EndpointName="iris", EndpointConfigName="iris")
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        described = aws.sagemaker("DescribeEndpoint", EndpointName="iris")
+        if described["EndpointStatus"] == "InService":
+            return
+        if described["EndpointStatus"] == "Failed" or time.monotonic() > deadline:
+            raise BenchmarkFailed(str(described))
+        time.sleep(POLL_S)
+
+
+def container_port(project: Path, engine: str) -> int:
+    """Where the container behind the endpoint is published."""
+    (notes,) = (project / ".devkit" / "servers").glob("iris-*/engine/instance-1")
+    if engine == "process":
+        ((_, port),) = json.loads((notes / "plan.json").read_text())["ports"]
+        return int(port)
+    found = output("docker", "ps", "--quiet", "--filter", f"label=devkit.store={project}/.devkit")
+    return int(output("docker", "port", found.decode().strip(), "8080").rpartition(b":")[2])
+
+
+def measure(engine: str, rounds: int) -> Measured:
+    """Host the example's model on an engine, and ask it both ways."""
+    with TemporaryDirectory(prefix="devkit-benchmark-") as folder:
+        root = Path(folder).resolve()
+        for name in PROJECT_FILES:
+            source, copy = REPOSITORY / name, root / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if source.is_dir() else shutil.copyfile)(source, copy)
+        project = Project.load(root, overrides={"project.engine": engine})
+        model = project.train().model
+        settings = project.settings
+        if model is None or settings.invoke.data is None:
+            raise BenchmarkFailed("the example has no model, or nothing to ask")
+        body, content_type = settings.invoke.data.encode(), settings.invoke.content_type
+        with local_aws(root, engine) as port:
+            host(Aws(port), settings.image.tag, model.read_bytes())
+            direct = Place(container_port(root, engine), "/invocations")
+            endpoint = Place(port, "/endpoints/iris/invocations")
+            places = (direct, endpoint)
+            took = [latencies(places, body, content_type) for _ in range(rounds)]
+            rates = [[throughput(each, body, content_type) for each in places] for _ in took]
+        return Measured(
+            engine=engine,
+            direct_ms=[each[0] for each in took],
+            endpoint_ms=[each[1] for each in took],
+            direct_per_s=[each[0] for each in rates],
+            endpoint_per_s=[each[1] for each in rates],
+        )
+
+
+def output(*command: str) -> bytes:
+    """Run a command; what it writes."""
+    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise BenchmarkFailed(f"{' '.join(command)}: {done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+def write(line: str) -> None:
+    """A line of the table."""
+    sys.stdout.write(f"{line}\n")
+
+
+def main() -> int:
+    """Measure, and print the table; the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--engine", choices=("docker", "process"), action="append")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    engines = arguments.engine or ("docker", "process")
+    try:
+        found = [measure(engine, arguments.rounds) for engine in engines]
+    except (BenchmarkFailed, DevkitError, OSError) as error:
+        sys.stderr.write(f"could not be measured: {error}\n")
+        return 2
+    write(
+        "| engine | container | endpoint | adds | container: requests/s | endpoint | ratio | met |"
+    )
+    write("|---|---|---|---|---|---|---|---|")
+    for each in found:
+        write(each.row())
+    if arguments.json is not None:
+        text = json.dumps([each.document() for each in found], indent=1)
+        arguments.json.write_text(f"{text}\n", encoding="utf-8")
+    return 0 if all(each.met for each in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
