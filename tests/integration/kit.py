@@ -280,6 +280,7 @@ class Project:
         stdin: bytes = b"",
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        timeout_s: float = DEADLINE_S,
     ) -> Finished:
         """Run a command to its end."""
         done = subprocess.run(
@@ -288,7 +289,7 @@ class Project:
             env={**self.environment, "MARKER": self.name, **(environment or {})},
             input=stdin,
             capture_output=True,
-            timeout=DEADLINE_S,
+            timeout=timeout_s,
             check=False,
         )
         out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
