@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,11 @@ from devkit.local_aws.services import Backend
 Tell = Callable[[str, str, Mapping[str, Any]], object]
 """Calls an operation of a service, and waits for its answer."""
 
+# For how long things are gathered; and sending them takes at most this part of the time, as a call
+# takes some milliseconds of the process that answers requests.
 _GATHER_S = 0.05
+_LONGEST_GATHER_S = 1.0
+_SENDING_PART = 0.02
 _EVENTS = 10_000
 _BATCH_BYTES = 1_000_000
 _EVENT_BYTES = 250_000
@@ -112,9 +117,11 @@ class CloudWatch:
         self._thread.join()
 
     def _run(self) -> None:
-        closing = False
+        closing, took_s = False, 0.0
         while not closing:
-            closing = self._closing.wait(_GATHER_S)
+            gather_s = min(max(_GATHER_S, took_s / _SENDING_PART), _LONGEST_GATHER_S)
+            closing = self._closing.wait(gather_s)
+            begun = time.monotonic()
             things = list(self._waiting())
             for stream in (each for each in things if isinstance(each, _Stream)):
                 self._send("logs", "CreateLogGroup", {"logGroupName": self._group})
@@ -122,6 +129,7 @@ class CloudWatch:
                 self._send("logs", "CreateLogStream", names)
             self._send_lines([each for each in things if isinstance(each, _Line)])
             self._send_metrics([each for each in things if isinstance(each, Datum)])
+            took_s = time.monotonic() - begun
 
     def _waiting(self) -> Iterator[_Thing]:
         with suppress(Empty):
