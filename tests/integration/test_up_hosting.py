@@ -377,9 +377,8 @@ def test_a_container_that_dies_is_replaced(aws: Aws) -> None:
 def test_after_a_kill_endpoints_are_there_again_and_nothing_else_is(project: Project) -> None:
     project.write(serve=HOSTED.replace("sys.exit(3)", "pass"), config=CONFIG)
     with up(project) as aws:
-        aws.sagemaker.create_model(
-            ModelName="one", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": URI}
-        )
+        aws.s3.create_bucket(Bucket="models")
+        aws.model("one")
         aws.configure("one", {"AllTraffic": "one"})
         aws.create("one")
         assert aws.ask(b"1") == b"1"
