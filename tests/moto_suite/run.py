@@ -46,9 +46,11 @@ def main(arguments: Sequence[str]) -> int:
     options = [each for each in arguments[1:] if each not in given]
     source = moto_source(folder)
     with endpoint() as url:
-        command = [sys.executable, "-m", "pytest", "-p", "moto_differences", "-q", *options]
+        # Not the settings of a project that the folder is in, such as this one.
+        settings = ("-c", os.devnull, "--rootdir", str(source))
+        command = [sys.executable, "-m", "pytest", *settings, "-p", "moto_differences", "-q"]
         return subprocess.run(
-            [*command, *(given or SUITES)], cwd=source, env=environment(url), check=False
+            [*command, *options, *(given or SUITES)], cwd=source, env=environment(url), check=False
         ).returncode
 
 
