@@ -13,7 +13,7 @@ import pytest
 from devkit.engines import sandbox
 from devkit.engines.sandbox.execution import candidates
 from devkit.engines.sandbox.links import make_links, remove_links
-from devkit.engines.sandbox.plan import Bind, Link, Plan, PublishedPort, load
+from devkit.engines.sandbox.plan import ENTRIES, Bind, Link, Plan, PublishedPort, load
 from devkit.engines.sandbox.processes import exit_code
 
 
@@ -33,6 +33,31 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
     )
     plan.save()
     assert load(tmp_path)._asdict() == {**plan._asdict(), "keep": [], "masks": []}
+
+
+def test_a_plan_is_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed_on_the_way(path: Path, *_: object, **__: object) -> int:
+        path.touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", killed_on_the_way)
+    plan = Plan(
+        name="a",
+        run_folder=str(tmp_path),
+        command=["train"],
+        environment={},
+        working_folder="/",
+        hostname="algo-1",
+        labels={},
+        folders={},
+    )
+    with pytest.raises(KeyboardInterrupt):
+        plan.save()
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} <= set(ENTRIES)
 
 
 def test_a_program_is_looked_for_in_every_folder_of_the_path() -> None:

@@ -25,7 +25,8 @@ SCRATCH = "tmp"
 OPT_ML = "ml"
 """What the container has in ``/opt/ml`` besides its folders and mounts."""
 
-ENTRIES = (PLAN, RUNNING, EXIT, f"{EXIT}.draft", OUTPUT, TROUBLE, HOSTS, SCRATCH, OPT_ML)
+_DRAFTS = (f"{PLAN}.draft", f"{EXIT}.draft")
+ENTRIES = (PLAN, RUNNING, EXIT, *_DRAFTS, OUTPUT, TROUBLE, HOSTS, SCRATCH, OPT_ML)
 """Everything that an engine or a supervisor ever makes in a run folder."""
 
 CONTAINER_IP = "169.254.178.3"
@@ -90,9 +91,10 @@ class Plan(NamedTuple):
     links: Sequence[Link] = ()
 
     def save(self) -> None:
-        """Write it where :func:`load` finds it."""
-        text = json.dumps(self._asdict())
-        (Path(self.run_folder) / PLAN).write_text(text, encoding="ascii")
+        """Write it where :func:`load` finds it: whole, or not at all."""
+        draft = Path(self.run_folder) / f"{PLAN}.draft"
+        draft.write_text(json.dumps(self._asdict()), encoding="ascii")
+        draft.replace(draft.with_name(PLAN))
 
 
 def load(run_folder: Path) -> Plan:
