@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 
-from devkit.front.protocol import ClientConnection
-from devkit.ports import LOOPBACK, require_free_port
+from devkit import guard
+from devkit.event_loop import LoopThread, accept_no_more
+from devkit.front.protocol import Clients
+from devkit.ports import BACKLOG, listen, require_free_port
 from devkit.wsgi_bridge import WsgiBridge
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
-    from aiohttp.abc import AbstractStreamWriter
-    from aiohttp.http import RawRequestMessage
 
-_BACKLOG = 1024
-_GRACE_S = 0.5
+_CLOSE_S = 0.5
 
 
 @contextmanager
@@ -33,73 +31,33 @@ def served(app: WSGIApplication, *, port: int = 0) -> Iterator[tuple[str, int]]:
         PortInUse: Another program listens there.
     """
     require_free_port(port)
-    listening = socket.create_server((LOOPBACK, port), backlog=_BACKLOG)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="fake-s3", daemon=True)
-    thread.start()
-    bridge = WsgiBridge(app)
-
-    async def begin() -> tuple[_Server, asyncio.Server]:
-        server = _Server(bridge)
-        return server, await loop.create_server(server, sock=listening, backlog=_BACKLOG)
-
-    async def end(server: _Server, acceptor: asyncio.Server) -> None:
-        loop.remove_reader(listening.fileno())
-        await asyncio.sleep(0)
-        acceptor.close()
-        server.pre_shutdown()
-        await server.shutdown(_GRACE_S)
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-        await loop.shutdown_asyncgens()
-
-    server, acceptor = asyncio.run_coroutine_threadsafe(begin(), loop).result()
-    try:
-        yield listening.getsockname()[:2]
-    finally:
-        asyncio.run_coroutine_threadsafe(end(server, acceptor), loop).result()
-        bridge.close()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-        listening.close()
+    with listen(port) as listening:
+        thread = LoopThread("fake-s3")
+        bridge = WsgiBridge(app)
+        try:
+            clients, acceptor = thread.call(_open(bridge, listening))
+            try:
+                yield listening.getsockname()[:2]
+            finally:
+                thread.call(_close(clients, acceptor, listening))
+        finally:
+            bridge.close()  # its threads may still need the event loop
+            thread.end()
 
 
-class _Server(web.Server):
-    """Connections as the front has them: with an end for every body, and nothing decompressed."""
+async def _open(bridge: WsgiBridge, listening: socket.socket) -> tuple[Clients, asyncio.Server]:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        refusal = guard.refusal_of(request.headers)
+        if refusal is not None:
+            return web.Response(status=HTTPStatus.FORBIDDEN, text=f"{refusal}\n")
+        return await bridge.handle(request)
 
-    def __init__(self, bridge: WsgiBridge) -> None:
-        super().__init__(self._handle, request_factory=self._request)
-        self._bridge = bridge
-
-    def __call__(self) -> web.RequestHandler:
-        """The protocol of a new connection."""
-        return ClientConnection(self)
-
-    def _request(
-        self,
-        message: RawRequestMessage,
-        body: StreamReader,
-        connection: web.RequestHandler,
-        writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> web.BaseRequest:
-        if isinstance(connection, ClientConnection):
-            connection.begin(body)
-        return self._make_request(message, body, connection, writer, task)
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if not _is_local(request.headers.get("Host", "")):
-            return web.Response(status=403, text="Ask 127.0.0.1 or localhost.\n")
-        return await self._bridge.handle(request)
+    clients = Clients(answer)
+    loop = asyncio.get_running_loop()
+    return clients, await loop.create_server(clients, sock=listening, backlog=BACKLOG)
 
 
-def _is_local(host: str) -> bool:
-    """Whether a client means this machine: a page may not reach it by a name of its own (DNS)."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    return name in (LOOPBACK, "localhost") or name.endswith(".localhost")
+async def _close(clients: Clients, acceptor: asyncio.Server, listening: socket.socket) -> None:
+    await accept_no_more(acceptor, listening)
+    clients.pre_shutdown()
+    await clients.shutdown(_CLOSE_S)

@@ -6,84 +6,50 @@ HTTP, an error of ours) is put into AWS's form here.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 
-from devkit import contract
+from devkit import contract, guard
 from devkit.engines.base import Address
 from devkit.front import errors
 from devkit.front.errors import Refused
 from devkit.front.exchange import invocation_of, respond
 from devkit.front.forwarder import Forwarder
 from devkit.front.messages import Answer, Invocation
-from devkit.front.protocol import ClientConnection
-
-if TYPE_CHECKING:
-    from aiohttp.abc import AbstractStreamWriter
-    from aiohttp.http import RawRequestMessage
+from devkit.front.protocol import Clients
 
 _ENDPOINT_PATH = re.compile(r"/endpoints/([^/]+)/(invocations|invocations-response-stream)")
-_LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
 _PATH_CHARS = 200
 
 OnEvent = Callable[[str], None]
 _Operation = Callable[[Invocation], Awaitable[Answer]]
 
 
-class Listener(web.Server):
+class Listener(Clients):
     """Answers requests with what a forwarder says; belongs to one event loop."""
 
     def __init__(self, forwarder: Forwarder, on_event: OnEvent) -> None:
-        super().__init__(self._handle, request_factory=self._request)
+        super().__init__(self._handle)
         self._forwarder = forwarder
         self._on_event = on_event
-        self._in_flight: Counter[Address | None] = Counter()
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    def __call__(self) -> web.RequestHandler:
-        """The protocol of a new connection."""
-        return ClientConnection(self)
-
-    def _request(
-        self,
-        message: RawRequestMessage,
-        body: StreamReader,
-        connection: web.RequestHandler,
-        writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> web.BaseRequest:
-        if isinstance(connection, ClientConnection):
-            connection.begin(body)
-        return self._make_request(message, body, connection, writer, task)
+        self._unanswered: Counter[Address | None] = Counter()
 
     def in_flight(self, backend: Address) -> int:
         """How many requests a container has not answered yet; from any thread."""
-        return self._in_flight[backend]
-
-    async def finished(self, grace_s: float) -> None:
-        """Wait until no request is in flight, or for so long."""
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), grace_s)
+        return self._unanswered[backend]
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         backend = self._forwarder.backend
-        self._in_flight[backend] += 1
-        self._idle.clear()
+        self._unanswered[backend] += 1
         try:
             return await self._timed(request)
         finally:
-            self._in_flight[backend] -= 1
-            if not self._in_flight.total():
-                self._idle.set()
+            self._unanswered[backend] -= 1
 
     async def _timed(self, request: web.BaseRequest) -> web.StreamResponse:
         begun = time.perf_counter()
@@ -124,17 +90,6 @@ class Listener(web.Server):
 
 
 def _require_local(request: web.BaseRequest) -> None:
-    """Refuse what a page in the developer's browser could send here, by whatever name (DNS)."""
-    for host in request.headers.getall("Host", [""]):
-        if _hostname(f"//{host}") not in _LOCAL_HOSTS:
-            raise errors.forbidden(f"Host {host!r} is not this machine: ask 127.0.0.1.")
-    for origin in request.headers.getall("Origin", []):
-        if _hostname(origin) not in _LOCAL_HOSTS:
-            raise errors.forbidden(f"Pages of {origin!r} may not ask this server.")
-
-
-def _hostname(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
+    refusal = guard.refusal_of(request.headers)
+    if refusal is not None:
+        raise errors.forbidden(refusal)

@@ -1,4 +1,4 @@
-"""One client's connection: what aiohttp leaves undone at the edges of HTTP.
+"""The connections of clients: what aiohttp leaves undone at the edges of HTTP.
 
 aiohttp's server answers what is not HTTP in plain text, forgets the body of a request in which the
 framing of the chunks is wrong (whoever reads it waits for ever), and closes a connection as soon as
@@ -9,16 +9,68 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from aiohttp import StreamReader, web
 
 from devkit.front import errors
 from devkit.front.messages import ClientBroken
 
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.http import RawRequestMessage
+
 _LOGGER = logging.getLogger(__name__)
 _LOGGER.addHandler(logging.NullHandler())
+
+
+class Clients(web.Server):
+    """aiohttp's server of such connections; belongs to one event loop.
+
+    Args:
+        answer: Gives the answer to a request.
+    """
+
+    def __init__(self, answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
+        super().__init__(self._answer_counted, request_factory=self._request)
+        self._answer_one = answer
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __call__(self) -> web.RequestHandler:
+        """The protocol of a new connection."""
+        return ClientConnection(self)
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        body: StreamReader,
+        connection: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        if isinstance(connection, ClientConnection):
+            connection.begin(body)
+        return self._make_request(message, body, connection, writer, task)
+
+    async def finished(self, grace_s: float) -> None:
+        """Wait until no request is in flight, or for so long."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), grace_s)
+
+    async def _answer_counted(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._in_flight += 1
+        self._idle.clear()
+        try:
+            return await self._answer_one(request)
+        finally:
+            self._in_flight -= 1
+            if self._in_flight == 0:
+                self._idle.set()
 
 
 class ClientConnection(web.RequestHandler):

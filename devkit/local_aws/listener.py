@@ -6,31 +6,27 @@ is an error in the form that the client's protocol has for it.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 
+from devkit import guard
 from devkit.front.messages import ClientBroken
-from devkit.front.protocol import ClientConnection, body_of
-from devkit.local_aws import errors, guard, validation, wire
+from devkit.front.protocol import Clients, body_of
+from devkit.local_aws import errors, validation, wire
 from devkit.local_aws.errors import AwsError, WireAnswer
 from devkit.local_aws.heads import head_of
 from devkit.local_aws.models import Identified, Models
 from devkit.local_aws.moto_app import Moto
 from devkit.local_aws.routing import Head, Route, is_form, route
 from devkit.local_aws.services import Call, Direct, RawService, Result, Service
-
-if TYPE_CHECKING:
-    from aiohttp.abc import AbstractStreamWriter
-    from aiohttp.http import RawRequestMessage
 
 STATUS_PATH = "/_devkit/status"
 RESET_PATH = "/moto-api/reset"
@@ -58,7 +54,7 @@ class Services:
     models: Models
 
 
-class Listener(web.Server):
+class Listener(Clients):
     """Answers requests; belongs to one event loop.
 
     Args:
@@ -75,48 +71,23 @@ class Listener(web.Server):
         status: Callable[[], Mapping[str, Any]],
         on_event: OnEvent,
     ) -> None:
-        super().__init__(self._handle, request_factory=self._request)
+        super().__init__(self._handle)
         self._services = services
         self._bridges = bridges
         self._status = status
         self._on_event = on_event
-        self._in_flight = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    def __call__(self) -> web.RequestHandler:
-        """The protocol of a new connection."""
-        return ClientConnection(self)
-
-    def _request(
-        self,
-        message: RawRequestMessage,
-        body: StreamReader,
-        connection: web.RequestHandler,
-        writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> web.BaseRequest:
-        if isinstance(connection, ClientConnection):
-            connection.begin(body)
-        return self._make_request(message, body, connection, writer, task)
-
-    async def finished(self, grace_s: float) -> None:
-        """Wait until no request is in flight, or for so long."""
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), grace_s)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._in_flight += 1
-        self._idle.clear()
         begun = time.perf_counter()
         said = f"{request.method} {request.raw_path[:_LOGGED_CHARS]}"
         try:
             for direct in self._services.direct:
                 answer = direct.takes(request)
-                if answer is not None and self._refusal(request) is None:
-                    response = await answer(request)
-                    said = f"{said} {response.status}"
-                    return response
+                if answer is None or guard.refusal_of(request.headers, bridges=self._bridges):
+                    continue
+                response = await answer(request)
+                said = f"{said} {response.status}"
+                return response
             exchange = _Exchange(self._services, self._bridges, self._status, request)
             try:
                 return await exchange.answer()
@@ -126,14 +97,6 @@ class Listener(web.Server):
             took_ms = (time.perf_counter() - begun) * 1000
             with suppress(Exception):  # whether anybody can be told decides no request
                 self._on_event(f"{said} {took_ms:.1f} ms")
-            self._in_flight -= 1
-            if self._in_flight == 0:
-                self._idle.set()
-
-    def _refusal(self, request: web.BaseRequest) -> str | None:
-        headers = request.headers
-        hosts, origins = headers.getall("Host", []), headers.getall("Origin", [])
-        return guard.refusal(hosts, origins, bridges=self._bridges)
 
 
 class _Exchange:
@@ -181,12 +144,7 @@ class _Exchange:
     # --- who answers --------------------------------------------------------------------------
 
     async def _respond(self) -> web.StreamResponse:
-        headers = self._request.headers
-        refusal = guard.refusal(
-            headers.getall("Host", []),
-            headers.getall("Origin", []),
-            bridges=self._bridges,
-        )
+        refusal = guard.refusal_of(self._request.headers, bridges=self._bridges)
         if refusal is not None:
             raise errors.access_denied(refusal)
         if self._head.path == STATUS_PATH:

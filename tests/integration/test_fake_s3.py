@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -550,21 +551,40 @@ def test_only_one_can_serve_a_folder_and_a_process_only_one(folder: Path, tmp_pa
         pass
 
 
-def test_no_page_in_a_browser_may_read_it_unless_the_bucket_lets_it(folder: Path) -> None:
+def test_a_page_of_this_machine_may_read_it_where_the_bucket_lets_it(folder: Path) -> None:
     with fake_s3(folder=folder) as s3:
         client: Any = s3.client()
         client.create_bucket(Bucket="bucket", ACL="public-read")
         client.put_object(Bucket="bucket", Key="key", Body=b"hello", ACL="public-read")
         assert _allowed_origin(s3) is None
-        rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["http://page.example"]}
+        rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["http://localhost:3000"]}
         client.put_bucket_cors(Bucket="bucket", CORSConfiguration={"CORSRules": [rule]})
-        assert _allowed_origin(s3) == "http://page.example"
+        assert _allowed_origin(s3) == "http://localhost:3000"
+        client.close()
+
+
+def test_no_page_of_another_machine_may_ask_whatever_the_bucket_says(folder: Path) -> None:
+    with fake_s3(folder=folder) as s3:
+        client: Any = s3.client()
+        client.create_bucket(Bucket="bucket")
+        client.put_object(Bucket="bucket", Key="key", Body=b"hello")
+        rule = {"AllowedMethods": ["POST"], "AllowedOrigins": ["*"]}
+        client.put_bucket_cors(Bucket="bucket", CORSConfiguration={"CORSRules": [rule]})
+        # A page needs nobody's leave to send this much.
+        delete = urllib.request.Request(
+            f"{s3.endpoint_url}/bucket?delete",
+            b"<Delete><Object><Key>key</Key></Object></Delete>",
+            {"Origin": "http://page.example", "Content-Type": "text/plain"},
+        )
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(delete)
+        assert client.get_object(Bucket="bucket", Key="key")["Body"].read() == b"hello"
         client.close()
 
 
 def _allowed_origin(s3: FakeS3) -> str | None:
     asked = urllib.request.Request(
-        f"{s3.endpoint_url}/bucket/key", headers={"Origin": "http://page.example"}
+        f"{s3.endpoint_url}/bucket/key", headers={"Origin": "http://localhost:3000"}
     )
     with urllib.request.urlopen(asked) as answer:
         assert answer.read() == b"hello"

@@ -350,3 +350,22 @@ def test_stopping_the_server_ends_a_request_that_waits_for_its_client() -> None:
         connection.sendall(b"PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
         assert reading.wait(PATIENCE_S)
     assert over.is_set()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://localhost:3000"}, 200),
+        ({"Host": "bucket.localhost"}, 200),
+        ({"Origin": "https://example.com"}, 403),
+        ({"Host": "example.com"}, 403),
+    ],
+)
+def test_a_page_of_another_machine_is_not_served(headers: dict[str, str], status: int) -> None:
+    def app(_environ: Environ, start: Start) -> list[bytes]:
+        start("200 OK", [])
+        return []
+
+    with asked(app) as connection:
+        connection.request("POST", "/bucket?delete", headers=headers)
+        assert connection.getresponse().status == status

@@ -1,4 +1,4 @@
-"""Whom the endpoint answers: who names it as this machine does, and pages of this machine.
+"""Whom devkit's servers answer: who names this machine as it does itself, and its own pages.
 
 A page in the developer's browser can send requests to 127.0.0.1, under the page's own Origin, or
 under a name of its own that it makes point there (DNS rebinding). Neither may start a container.
@@ -7,11 +7,20 @@ under a name of its own that it makes point there (DNS rebinding). Neither may s
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
 
 _EXACT = frozenset({"127.0.0.1", "localhost", "localhost.localstack.cloud", "host.docker.internal"})
 # Names under these point to this machine and to no other, whoever asks.
 _BELOW = (".localhost", ".localhost.localstack.cloud")
+
+
+def refusal_of(headers: CIMultiDictProxy[str], *, bridges: Collection[str] = ()) -> str | None:
+    """The same of a request's headers."""
+    return refusal(headers.getall("Host", ()), headers.getall("Origin", ()), bridges=bridges)
 
 
 def refusal(
@@ -30,7 +39,7 @@ def refusal(
         return f"Host {hosts[0]!r} is not this machine: ask 127.0.0.1."
     for origin in origins:
         if not _is_here(_hostname(origin), bridges):
-            return f"Pages of {origin!r} may not ask this endpoint."
+            return f"Pages of {origin!r} may not ask this server."
     return None
 
 

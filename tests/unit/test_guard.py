@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devkit.local_aws.guard import refusal
+from devkit.guard import refusal
 
 BRIDGE = "172.17.0.1"
 
