@@ -42,14 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve."""
-    from devkit import background
+    from devkit import detached
 
     if arguments.detach:
-        document = background.start_server(arguments.argv, options.project(arguments))
+        document = detached.start_server(arguments.argv, options.project(arguments))
         arguments.terminal.result(document, document["url"])
         return
     with (
-        background.reporting(arguments.report_to) as report,
+        detached.reporting(arguments.report_to) as report,
         options.project(arguments).serve(
             name=arguments.name,
             model=arguments.model,

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _detached(arguments: argparse.Namespace) -> None:
-    from devkit import background
+    from devkit import detached
     from devkit.local_aws.state import State
 
     project = options.project(arguments)
@@ -51,21 +51,21 @@ def _detached(arguments: argparse.Namespace) -> None:
         arguments.terminal.note(f"it is up already, since {endpoint.started}")
         arguments.terminal.result(endpoint.document(), endpoint.url)
         return
-    document = background.start_server(arguments.argv, project)
+    document = detached.start_server(arguments.argv, project)
     for note in document.pop("notes"):
         arguments.terminal.note(note)
     arguments.terminal.result(document, document["url"])
 
 
 def _foreground(arguments: argparse.Namespace) -> None:
-    from devkit import background
+    from devkit import detached
     from devkit.local_aws import session
     from devkit.local_aws.state import AlreadyUp, State
     from devkit.ports import require_free_port
 
     settings = options.project(arguments).settings
     state = State(settings.root)
-    with background.reporting(arguments.report_to) as report:
+    with detached.reporting(arguments.report_to) as report:
         if state.is_held():
             raise AlreadyUp(state.endpoint())
         require_free_port(arguments.port)

@@ -8,7 +8,7 @@ whether the container has begun with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from devkit import contract
+from devkit.background_tasks import BackgroundTasks
 from devkit.engines.base import Address
 from devkit.front.limits import Limits
 from devkit.front.upload import Upload
@@ -88,7 +89,7 @@ class Containers:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
-        self._forgotten: set[asyncio.Task[None]] = set()
+        self._forgotten = BackgroundTasks()  # nobody is left to be told
 
     async def invoke(
         self, address: Address, headers: Mapping[str, str], upload: Upload, hold_bytes: int | None
@@ -135,19 +136,18 @@ class Containers:
 
     def forget(self, exchange: asyncio.Task[Reply]) -> None:
         """Leave a container alone with a request that nobody waits for any more (§2.3)."""
-        self._in_background(self._finish(exchange))
+        self._forgotten.begin(self._finish(exchange))
 
     def drop(self, reply: Reply) -> None:
         """Be done with a response; what the container still sends is read and thrown away."""
         if reply.complete:
             return
-        self._in_background(self._drain(reply))
+        self._forgotten.begin(self._drain(reply))
 
     async def close(self) -> None:
         """Close every connection, and leave nothing running."""
-        for task in self._forgotten:
-            task.cancel()
-        await asyncio.gather(*self._forgotten, return_exceptions=True)
+        self._forgotten.cancel()
+        await self._forgotten.finished()
         if self._session is not None:
             await self._session.close()
 
@@ -182,16 +182,6 @@ class Containers:
             await asyncio.wait_for(reply.drain(), self._limits.stream_s)
         finally:
             reply.close()
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._forgotten.add(task)
-        task.add_done_callback(self._over)
-
-    def _over(self, task: asyncio.Task[None]) -> None:
-        self._forgotten.discard(task)
-        if not task.cancelled():
-            task.exception()  # nobody is left to be told
 
 
 @lru_cache(maxsize=8)

@@ -12,13 +12,14 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
+from devkit.background_tasks import BackgroundTasks
 from devkit.channels.locations import S3Uri, parse_s3_uri
 from devkit.channels.s3_reading import open_sized, reading
 from devkit.errors import ConfigError, DevkitError
@@ -86,7 +87,7 @@ class AsyncInvocations:
     def __init__(self, shared: Shared, directory: Directory, meter: Meter) -> None:
         self._shared, self._directory, self._meter = shared, directory, meter
         self._slots: dict[tuple[str, str], _Slots] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks(self._tell)
 
     async def invoke(self, call: Call) -> Result:
         """InvokeEndpointAsync."""
@@ -112,7 +113,7 @@ class AsyncInvocations:
             due=time.monotonic() + ttl_s,
             backend=call.backend,
         )
-        self._begin(self._see_through(taken))
+        self._tasks.begin(self._see_through(taken))
         members = {
             "InferenceId": inference_id,
             "OutputLocation": None if output is None else str(output),
@@ -128,9 +129,8 @@ class AsyncInvocations:
 
     async def stop(self) -> None:
         """Leave what waits; the containers are about to end."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.cancel()
+        await self._tasks.finished()
 
     # --- one invocation -----------------------------------------------------------------------
 
@@ -298,16 +298,8 @@ class AsyncInvocations:
             copy.seek(0)
             client.upload_fileobj(copy, Bucket=place.bucket, Key=place.prefix, ExtraArgs=extra)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._over)
-
-    def _over(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._shared.observer.note(f"an asynchronous invocation failed: {error}")
+    def _tell(self, error: BaseException) -> None:
+        self._shared.observer.note(f"an asynchronous invocation failed: {error}")
 
 
 def _asynchronous(directory: Directory, call: Call) -> Hosted:

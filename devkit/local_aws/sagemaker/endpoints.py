@@ -7,12 +7,12 @@ not come up changes nothing.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from devkit import contract
+from devkit.background_tasks import BackgroundTasks
 from devkit.front.errors import Endpoint
 from devkit.local_aws.errors import validation
 from devkit.local_aws.sagemaker import endpoint_plans, refusals
@@ -66,7 +66,7 @@ class Endpoints:
         self._url = ""
         self._deployments: dict[str, Deployment] = {}
         """By ARN: what takes requests, or is to when it is up for the first time."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks(self._tell)
         self._all: set[Deployment] = set()
         """Everything of which a container may run."""
         self._ending = False
@@ -88,7 +88,7 @@ class Endpoints:
                 await self._shared.blocking(self._shared.records.remove, record)
             elif status == _CREATING:
                 plan = endpoint_plans.of_snapshot(record.members[_SNAPSHOT])
-                self._begin(self._bring_up(record, plan))
+                self._tasks.begin(self._bring_up(record, plan))
             elif status != _FAILED:
                 await self._start_again(record, interrupted=status == _UPDATING)
 
@@ -116,7 +116,7 @@ class Endpoints:
         given = {key: value for key, value in members.items() if value is not None}
         record = await self._shared.create(call, KIND, name, given)
         await self._tell_topics(plan, call)
-        self._begin(self._bring_up(record, plan))
+        self._tasks.begin(self._bring_up(record, plan))
         return Result(members={"EndpointArn": record.arn})
 
     async def _describe(self, call: Call) -> Result:
@@ -163,7 +163,7 @@ class Endpoints:
             PendingDeploymentSummary=_pending(plan, self._shared.clock()),
         )
         await self._tell_topics(plan, call)
-        self._begin(self._replace(record, plan, weights))
+        self._tasks.begin(self._replace(record, plan, weights))
         return Result(members={"EndpointArn": record.arn})
 
     async def _weigh(self, call: Call) -> Result:
@@ -187,7 +187,7 @@ class Endpoints:
         record = self._record(call)
         record = await self._change(record, _require_settled, EndpointStatus=_DELETING)
         self._directory.remove(record.region, record.name)
-        self._begin(self._take_down(record))
+        self._tasks.begin(self._take_down(record))
         return Result()
 
     async def _tell_topics(self, plan: Plan, call: Call) -> None:
@@ -226,7 +226,7 @@ class Endpoints:
         deployment = self._deploy(record, plan, _weights(record))
         self._directory.put(deployment.hosted)
         reason = _INTERRUPTED if interrupted else record.members.get("FailureReason")
-        self._begin(self._bring_back(record, deployment, reason))
+        self._tasks.begin(self._bring_back(record, deployment, reason))
 
     async def _bring_back(self, record: Record, deployment: Deployment, reason: str | None) -> None:
         try:
@@ -304,22 +304,14 @@ class Endpoints:
             deployment.stop()
         for deployment in tuple(self._all):
             await self._finish(deployment)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.finished()
         for deployment in tuple(self._deployments.values()):
             endpoint = deployment.hosted.endpoint
             self._directory.remove(endpoint.region, endpoint.name)
         self._deployments.clear()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._over)
-
-    def _over(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._ground.observer.note(f"an endpoint could not be dealt with: {error}")
+    def _tell(self, error: BaseException) -> None:
+        self._ground.observer.note(f"an endpoint could not be dealt with: {error}")
 
     async def _change(
         self, record: Record, require: Callable[[Record], None], **members: Any

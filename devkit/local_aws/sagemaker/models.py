@@ -106,7 +106,5 @@ def _data(container: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     sources += container.get("AdditionalModelDataSources", ())
     for source in sources:
         if "S3DataSource" in source:
-            yield (
-                source["S3DataSource"]["S3Uri"],
-                source["S3DataSource"]["S3DataType"] != ("S3Prefix"),
-            )
+            data = source["S3DataSource"]
+            yield data["S3Uri"], data["S3DataType"] != "S3Prefix"
