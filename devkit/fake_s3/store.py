@@ -211,12 +211,15 @@ class Store:
 
     def _commit(self, unit: Unit) -> None:
         try:
-            writes = list(self._writes(unit))
+            with ExitStack() as undo:
+                writes = list(self._writes(unit, undo))
+                if writes:
+                    with self._catalogue.transaction():
+                        self._settler.forget_settled()
+                        for write in writes:
+                            write()
+                undo.pop_all()
             if writes:
-                with self._catalogue.transaction():
-                    self._settler.forget_settled()
-                    for write in writes:
-                        write()
                 self._settler.settle()
         except BaseException:
             self._settler.abandon()
@@ -224,20 +227,20 @@ class Store:
                 self._registry.evict(name)
             raise
 
-    def _writes(self, unit: Unit) -> Iterator[Callable[[], object]]:
+    def _writes(self, unit: Unit, undo: ExitStack) -> Iterator[Callable[[], object]]:
         """What moto has in memory, and the catalogue has not."""
         keys = unit.found
         if not unit.reading:
             keys = keys | unit.keys
             for name in sorted(unit.buckets):
-                yield from self._bucket_writes(name)
+                yield from self._bucket_writes(name, undo)
             for name, upload in sorted(unit.uploads):
                 yield from self._upload_writes(name, upload)
         for name, key in sorted(keys):
             if (bucket := self._registry.loaded(name)) is not None:
                 yield from self._settler.writes(bucket, key)
 
-    def _bucket_writes(self, name: str) -> Iterator[Callable[[], object]]:
+    def _bucket_writes(self, name: str, undo: ExitStack) -> Iterator[Callable[[], object]]:
         before = self._catalogue.bucket(name)
         bucket = self._registry.loaded(name)
         folder = self.layout.bucket_folder(name)
@@ -251,6 +254,7 @@ class Store:
         if text != before:
             if folder is not None and not folder.is_dir():
                 folder.mkdir()
+                undo.callback(delete_tree, folder, only_empty=True)
                 self.disk.sync_folder(folder.parent)
             yield partial(self._catalogue.put_bucket, name, text)
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from devkit.local_aws.routing import MOTO, Head
 
@@ -144,7 +145,7 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._file: IO[str] | None = None
+        self._file: FileIO | None = None
 
     def entries(self) -> Iterator[Entry]:
         """What was kept, oldest first; a line that was cut off by a crash is passed over."""
@@ -156,14 +157,22 @@ class Journal:
                     yield Entry.from_line(line)
 
     def add(self, entry: Entry) -> None:
-        """Keep a request; it outlives this process, however that ends, from now on."""
+        """Keep a request; it outlives this process, however that ends, from now on.
+
+        Raises:
+            OSError: It cannot be kept, and nothing of it is: the disk is full, for one.
+        """
         if self._path is None:
             return
         with self._lock:
             if self._file is None:
                 self._file = self._open(self._path)
-            self._file.write(entry.line + "\n")
-            self._file.flush()
+            before = self._file.seek(0, os.SEEK_END)
+            try:
+                _write_all(self._file, f"{entry.line}\n".encode())
+            except OSError:
+                self._file.truncate(before)
+                raise
 
     def clear(self) -> None:
         """Forget everything."""
@@ -183,12 +192,16 @@ class Journal:
             self._file = None
 
     @staticmethod
-    def _open(path: Path) -> IO[str]:
+    def _open(path: Path) -> FileIO:
         """Open to append, after the end of a line: the last may have been cut off."""
-        file = path.open("a+", encoding="utf-8")
-        if file.tell() > 0:
-            with path.open("rb") as last:
-                last.seek(-1, 2)
-                if last.read(1) != b"\n":
-                    file.write("\n")
+        file = FileIO(path, "a+")
+        if file.seek(0, os.SEEK_END) > 0:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                _write_all(file, b"\n")
         return file
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    while content:
+        content = content[file.write(content) :]

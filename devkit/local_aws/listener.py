@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from devkit import guard
+from devkit.errors import DevkitError
 from devkit.front.messages import ClientBroken
 from devkit.front.protocol import Clients, body_of
 from devkit.local_aws import errors, validation, wire
@@ -127,6 +128,14 @@ class _Exchange:
             response.force_close()
         except AwsError as error:
             response = self._refuse(error)
+        except DevkitError as error:  # a full disk, for one
+            remedy = f"; {error.remedy}" if error.remedy else ""
+            response = self._refuse(
+                AwsError(
+                    "UnsupportedOperationException",
+                    f"devkit's local AWS failed at this request: {error.message}{remedy}.",
+                )
+            )
         except Exception as error:
             if isinstance(error, (ConnectionError, TimeoutError)):
                 raise

@@ -225,7 +225,14 @@ class Moto:
         with self._application.drawing(seed):
             answer = self._call(head, body)
         if answer.status < HTTPStatus.BAD_REQUEST:
-            self._journal.add(Entry(seed=seed, head=head, body=body, status=answer.status))
+            try:
+                self._journal.add(Entry(seed=seed, head=head, body=body, status=answer.status))
+            except OSError as error:
+                raise AwsError(
+                    "UnsupportedOperationException",
+                    "This has been done, but it will be forgotten when devkit's local AWS ends: "
+                    f"it cannot be kept ({error}). See that the disk is not full.",
+                ) from error
         return answer
 
     def _blame(

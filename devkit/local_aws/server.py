@@ -250,7 +250,8 @@ class _Running:
         await self._stack.aclose()
 
     def not_kept(self) -> list[str]:
-        s3 = () if "s3" in self._options.raw else ("buckets and objects in S3",)
+        durable = self._options.s3_folder is not None or "s3" in self._options.raw
+        s3 = () if durable else ("buckets and objects in S3",)
         return sorted((*FORGOTTEN.values(), *s3))
 
     def _status(self) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.error
@@ -23,6 +24,7 @@ from botocore.exceptions import ClientError
 
 from devkit.errors import ConfigError, PortInUse, StoreError
 from devkit.fake_s3 import FakeS3, fake_s3
+from devkit.fake_s3.catalogue import Catalogue
 from devkit.fake_s3.installing import durable_s3, require_known_moto
 
 MEGABYTE = 1024 * 1024
@@ -560,6 +562,24 @@ def test_a_page_of_this_machine_may_read_it_where_the_bucket_lets_it(folder: Pat
         rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["http://localhost:3000"]}
         client.put_bucket_cors(Bucket="bucket", CORSConfiguration={"CORSRules": [rule]})
         assert _allowed_origin(s3) == "http://localhost:3000"
+        client.close()
+
+
+def test_a_bucket_that_there_is_no_room_for_is_not_made(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with fake_s3(folder=folder) as s3:
+        client: Any = s3.client()
+        with monkeypatch.context() as patched:
+            patched.setattr(Catalogue, "put_bucket", full)
+            with pytest.raises(ClientError, match="nothing was changed: database or disk is full"):
+                client.create_bucket(Bucket="bucket")
+        assert client.list_buckets()["Buckets"] == []
+        assert not (folder / "bucket").exists()
+        client.create_bucket(Bucket="bucket")
         client.close()
 
 

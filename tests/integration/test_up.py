@@ -106,6 +106,7 @@ def test_after_kill_9_the_next_command_goes_on(project: Project) -> None:
 
     assert "as before: 1 calls repeated" in again.err
     assert "forgotten: " in again.err
+    assert "S3" not in again.err
     assert python(project, LIST) == f"ann {identifier}\n"
     project.devkit("down").succeeded()
 

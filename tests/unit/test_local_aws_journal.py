@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,26 @@ def test_a_line_that_was_cut_off_is_passed_over_and_does_not_spoil_the_next(
     journal.close()
 
     assert len(list(Journal(path).entries())) == 2
+
+
+def test_what_there_is_no_room_for_is_told_and_leaves_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(path)
+    journal.add(ENTRY)
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 50, hard))
+    try:
+        with pytest.raises(OSError, match="large"):
+            journal.add(ENTRY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+
+    journal.add(ENTRY)
+
+    assert path.read_bytes() == 2 * before
+    journal.close()
 
 
 @pytest.mark.parametrize("line", ["null", "[]", "{}", '{"seed": 1}', "x"])
