@@ -87,7 +87,8 @@ def _notes(replay: Replay, not_kept: Sequence[str]) -> list[str]:
     """What a user should know who had the local AWS up before."""
     notes = []
     if replay.calls:
-        notes.append(f"as before: {replay.calls} calls repeated in {replay.seconds:.1f} s")
+        calls = "1 call" if replay.calls == 1 else f"{replay.calls} calls"
+        notes.append(f"as before: {calls} repeated in {replay.seconds:.1f} s")
     notes += [f"could not be repeated: {each}" for each in replay.failed]
     if replay.calls:
         notes.append(f"forgotten: {', '.join(not_kept)}")

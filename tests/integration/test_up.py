@@ -104,7 +104,7 @@ def test_after_kill_9_the_next_command_goes_on(project: Project) -> None:
     project.devkit("status").failed(10, "is not up")
     again = project.devkit("up", "--detach", "--port", "0").succeeded()
 
-    assert "as before: 1 calls repeated" in again.err
+    assert "as before: 1 call repeated" in again.err
     assert "forgotten: " in again.err
     assert "S3" not in again.err
     assert python(project, LIST) == f"ann {identifier}\n"
