@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import IO, Any
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from devkit.local_aws.errors import WireAnswer
@@ -19,14 +19,8 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 _CONNECTION_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 
 
-def environ_of(head: Head, content: IO[bytes], length: int | None) -> Environ:
-    """What WSGI calls a request (PEP 3333).
-
-    Args:
-        head: Its head.
-        content: Its body.
-        length: The body's, where it is known.
-    """
+def _environ(head: Head, body: bytes) -> Environ:
+    """What WSGI calls a request (PEP 3333)."""
     host, _, port = head.headers.get("host", "127.0.0.1").partition(":")
     environ: Environ = {
         "REQUEST_METHOD": head.method,
@@ -40,7 +34,7 @@ def environ_of(head: Head, content: IO[bytes], length: int | None) -> Environ:
         "REMOTE_ADDR": "127.0.0.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.input": content,
+        "wsgi.input": io.BytesIO(body),
         "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
@@ -50,15 +44,12 @@ def environ_of(head: Head, content: IO[bytes], length: int | None) -> Environ:
     for name, value in head.headers.items():
         key = name.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
-    if length is None:
-        environ.pop("CONTENT_LENGTH", None)
-    else:
-        environ["CONTENT_LENGTH"] = str(length)
-        environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
     return environ
 
 
-class Response:
+class _Response:
     """What an application says of its answer before the body."""
 
     def __init__(self) -> None:
@@ -81,21 +72,21 @@ def call(application: Application, head: Head, body: bytes) -> WireAnswer:
     Raises:
         Exception: What the application raises.
     """
-    response = Response()
-    chunks = application(environ_of(head, io.BytesIO(body), len(body)), response.start)
+    response = _Response()
+    chunks = application(_environ(head, body), response.start)
     try:
         content = b"".join(chunks)
     finally:
-        close(chunks)
-    return WireAnswer(status=response.status, headers=end_to_end(response.headers), body=content)
+        _close(chunks)
+    return WireAnswer(status=response.status, headers=_end_to_end(response.headers), body=content)
 
 
-def end_to_end(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+def _end_to_end(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     """Without the headers that belong to a connection."""
     return {name: v for name, v in headers if name.lower() not in _CONNECTION_HEADERS}
 
 
-def close(chunks: object) -> None:
+def _close(chunks: object) -> None:
     """What WSGI asks of whoever has read an answer."""
     with suppress(AttributeError):
         chunks.close()  # type: ignore[attr-defined] # most have none
