@@ -39,11 +39,6 @@ def model_stream_error(code: str, message: str) -> bytes:
     return _exception("ModelStreamError", {"ErrorCode": code, "Message": message})
 
 
-def internal_stream_failure(message: str) -> bytes:
-    """The end of a response that the front itself could not finish."""
-    return _exception("InternalStreamFailure", {"Message": message})
-
-
 def _exception(name: str, members: Mapping[str, str]) -> bytes:
     headers = {
         ":message-type": "exception",

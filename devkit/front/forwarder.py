@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 
 from devkit.engines.base import Address
@@ -22,8 +22,6 @@ from devkit.front.upload import Upload
 
 _UTF8_BYTES_PER_CHAR = 4
 _SUCCESS = range(200, 300)
-
-Deadline = Callable[[], float]
 
 
 class Forwarder:

@@ -21,8 +21,6 @@ GB = 1024 * MB
 
 # §2.5, §2.6, RT
 MESSAGE_CHARS = 2048
-# §2.6: what a log line and an error call the container of an endpoint that has one.
-PRIMARY = "primary"
 # §2.6: the message of "the container" where it did not answer in time. Seen.
 TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the "

@@ -32,7 +32,6 @@ from devkit.local_aws.moto_s3 import MotoS3
 from devkit.local_aws.services import Direct, Finishing, RawService, Service
 from devkit.ports import BACKLOG, LOOPBACK, listen
 
-PORT = 4566
 CONTAINER_HOST = "host.docker.internal"
 GRACE_S = 5.0
 _CLOSE_S = 0.1
