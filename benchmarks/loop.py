@@ -162,7 +162,7 @@ def docker_loop(image: str, job: Job) -> Iterator[Loop]:
             yield loop
         finally:
             command = ["docker", "rm", "--force", "--volumes", container]
-            subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+            subprocess.run(command, capture_output=True, check=False)
 
 
 @contextmanager
@@ -188,7 +188,7 @@ def process_loop(program: Path, environment: Path, job: Job) -> Iterator[Loop]:
             output(python, "train", cwd=program, env=variables)
             with (
                 (opt_ml / "serve.log").open("wb") as log,
-                subprocess.Popen(  # noqa: S603
+                subprocess.Popen(
                     [python, "serve"], cwd=program, env=variables, stdout=log, stderr=log
                 ) as server,
             ):
@@ -209,7 +209,7 @@ def process_loop(program: Path, environment: Path, job: Job) -> Iterator[Loop]:
 def output(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> bytes:
     """The standard output of a command that has to succeed."""
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False
         )
     except OSError as error:

@@ -122,13 +122,13 @@ def main() -> int:
 
 @contextmanager
 def _served(folder: Path) -> Iterator[tuple[int, Any]]:
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         [sys.executable, "-c", _SERVER, folder],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        assert process.stdout is not None
         client: Any = FakeS3(process.stdout.readline().strip(), folder).client()
         try:
             yield process.pid, client

@@ -41,9 +41,9 @@ class FakeS3:
 
     def client(self) -> BaseClient:
         """A boto3 client of this server; it reads none of the developer's AWS settings."""
-        import botocore.session  # noqa: PLC0415
-        from boto3 import Session  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
+        import botocore.session  # noqa: PLC0415 - an extra
+        from boto3 import Session  # noqa: PLC0415 - likewise
+        from botocore.config import Config  # noqa: PLC0415 - likewise
 
         core = botocore.session.Session(
             session_vars={
@@ -83,9 +83,9 @@ def fake_s3(
         StoreError: Another process serves the folder, or it cannot be one.
     """
     try:
-        from devkit.fake_s3.application import moto_application  # noqa: PLC0415
-        from devkit.fake_s3.installing import durable_s3  # noqa: PLC0415
-        from devkit.fake_s3.server import served  # noqa: PLC0415
+        from devkit.fake_s3.application import moto_application  # noqa: PLC0415 - imports moto, an extra
+        from devkit.fake_s3.installing import durable_s3  # noqa: PLC0415 - likewise
+        from devkit.fake_s3.server import served  # noqa: PLC0415 - takes aiohttp along
     except ImportError as error:
         raise ConfigError(
             f"a local S3 needs moto's server and boto3 as devkit knows them: {error}",
