@@ -84,7 +84,7 @@ class Listener(Clients):
         try:
             for direct in self._services.direct:
                 answer = direct.takes(request)
-                if answer is None or guard.refusal_of(request.headers, bridges=self._bridges):
+                if answer is None or self._refuses(request, pages_too=direct.answers_pages):
                     continue
                 response = await answer(request)
                 said = f"{said} {response.status}"
@@ -98,6 +98,11 @@ class Listener(Clients):
             took_ms = (time.perf_counter() - begun) * 1000
             with suppress(Exception):  # whether anybody can be told decides no request
                 self._on_event(f"{said} {took_ms:.1f} ms")
+
+    def _refuses(self, request: web.BaseRequest, *, pages_too: bool) -> bool:
+        hosts = request.headers.getall("Host", ())
+        origins = () if pages_too else request.headers.getall("Origin", ())
+        return guard.refusal(hosts, origins, bridges=self._bridges) is not None
 
 
 class _Exchange:

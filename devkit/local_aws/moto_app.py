@@ -75,6 +75,8 @@ class Moto:
         self._pool = DaemonPool(_THREADS, "moto")
         self._application: Application | None = None
         self._ready: asyncio.Future[Replay] | None = None
+        self.revision = 0
+        """Grows with every request that may have changed something."""
 
     def begin(self) -> None:
         """Import moto, and bring it to where it was; whoever needs it waits for that."""
@@ -113,11 +115,17 @@ class Moto:
         await self.ready()
         return await self._in_thread(self.tell, service, operation, parameters, access_key, region)
 
+    async def look(self, reading: Callable[[], _T]) -> _T:
+        """Have a function read moto's own objects; see ``services.Objects``."""
+        await self.ready()
+        return await self._in_thread(reading)
+
     async def reset(self) -> None:
         """Forget everything but what there is from the start."""
         await self.ready()
         await self._in_thread(self._reset)
         self._journal.clear()
+        self.revision += 1
 
     async def stop(self) -> None:
         """Leave nothing in moto: the next one in this process begins empty."""
@@ -224,6 +232,7 @@ class Moto:
         seed = self._application.new_seed()
         with self._application.drawing(seed):
             answer = self._call(head, body)
+        self.revision += 1
         if answer.status < HTTPStatus.BAD_REQUEST:
             try:
                 self._journal.add(Entry(seed=seed, head=head, body=body, status=answer.status))
@@ -287,8 +296,13 @@ class Moto:
         head, body = moto_calls.request(api, operation, parameters, access_key or DUMMY_KEY, region)
         at = route(head, _form(head, body))
         what = self._models.identify(at, head)
-        answer = self._answer(head, body, at, what) if keep else self._call(head, body)
+        answer = self._answer(head, body, at, what) if keep else self._unkept(head, body)
         return moto_calls.parsed(api, operation, answer)
+
+    def _unkept(self, head: Head, body: bytes) -> WireAnswer:
+        answer = self._call(head, body)
+        self.revision += 1
+        return answer
 
 
 def _import_moto() -> Application:

@@ -29,7 +29,7 @@ from devkit.local_aws.listener import Listener, OnEvent, Services
 from devkit.local_aws.models import Models
 from devkit.local_aws.moto_app import Moto, Replay
 from devkit.local_aws.moto_s3 import MotoS3
-from devkit.local_aws.services import Direct, Finishing, RawService, Service
+from devkit.local_aws.services import Direct, Finishing, Objects, RawService, Service
 from devkit.ports import BACKLOG, LOOPBACK, listen
 
 CONTAINER_HOST = "host.docker.internal"
@@ -193,6 +193,10 @@ class _Running:
         if engine != "docker":  # its programs are on this machine's network, or on none
             return self.url
         return f"http://{self._bridges[0] if self._bridges else CONTAINER_HOST}:{self.port}"
+
+    @property
+    def objects(self) -> Objects:
+        return self.backend
 
     async def open(self, listening: socket.socket, bridged: socket.socket | None) -> None:
         if bridged is not None:  # before anything runs that could be told where this is

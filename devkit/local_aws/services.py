@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from devkit.contract import LOCAL_ACCOUNT, LOCAL_REGION
 from devkit.engines.base import EngineName
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 _TOO_LARGE = "RequestEntityTooLargeException"
+_T = TypeVar("_T")
 
 
 class Backend(Protocol):
@@ -38,6 +39,21 @@ class Backend(Protocol):
 
         Raises:
             AwsError: It answers with an error.
+        """
+
+
+class Objects(Protocol):
+    """What moto holds, for what no operation answers."""
+
+    @property
+    def revision(self) -> int:
+        """Grows with every request that may have changed something: look again then."""
+
+    async def look(self, reading: Callable[[], _T]) -> _T:
+        """Have a function called in one of moto's threads.
+
+        Args:
+            reading: Reads moto's own objects; it may import moto.
         """
 
 
@@ -108,8 +124,13 @@ Answering = Callable[["web.BaseRequest"], Awaitable["web.StreamResponse"]]
 class Direct(Protocol):
     """Answers some requests by their path alone, as HTTP, before anything else looks at them.
 
-    For what has to be fast. Errors are for it to write; what it raises ends the connection.
+    For what has to be fast, or is no operation of AWS's. Errors are for it to write; what it raises
+    ends the connection.
     """
+
+    @property
+    def answers_pages(self) -> bool:
+        """Whether it says itself which pages of a browser may ask; else only this machine's may."""
 
     def takes(self, request: web.BaseRequest) -> Answering | None:
         """What answers a request; ``None`` where it is none of these."""
@@ -128,6 +149,10 @@ class Surroundings(Protocol):
     @property
     def backend(self) -> Backend:
         """Whom to ask for what no live service answers."""
+
+    @property
+    def objects(self) -> Objects:
+        """What the backend holds."""
 
 
 class Service(Protocol):

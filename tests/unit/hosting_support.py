@@ -29,7 +29,7 @@ from devkit.local_aws.services import Call, Direct, Result, Service
 from devkit.ports import listen
 from devkit.store import Store
 from tests.unit.fakes import IMAGE, FakeContainer, FakeEngine, Inside, Notes, Program
-from tests.unit.sagemaker_fakes import Bucket, Moto
+from tests.unit.sagemaker_fakes import Bucket, Moto, NoObjects
 from tests.unit.test_front_support import PATIENCE_S, Got, ask
 
 IMAGE_URI = "123456789012.dkr.ecr.us-east-1.amazonaws.com/fake:dev"
@@ -127,6 +127,8 @@ class Asked(Moto):
 
 class Nowhere:
     """Surroundings of services: the endpoint's address, and a backend."""
+
+    objects = NoObjects()
 
     def __init__(self, url: str, backend: Asked) -> None:
         self.url, self.backend = url, backend

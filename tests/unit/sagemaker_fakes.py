@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any, NoReturn, cast
+from typing import IO, Any, NoReturn, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
@@ -25,6 +25,7 @@ from devkit.local_aws.services import Backend, Call, Result
 from devkit.store import Store
 from tests.unit.fakes import IMAGE, FakeEngine, Notes
 
+_T = TypeVar("_T")
 MOMENT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:"
 
@@ -108,8 +109,18 @@ class Moto:
         return [parameters for _, name, parameters in self.asked if name == operation]
 
 
+class NoObjects:
+    """A backend that holds nothing one could look at."""
+
+    revision = 0
+
+    async def look(self, reading: Callable[[], _T]) -> _T:
+        return reading()
+
+
 class _Surroundings:
     url = "http://127.0.0.1:4566"
+    objects = NoObjects()
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend

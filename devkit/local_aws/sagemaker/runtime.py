@@ -54,6 +54,7 @@ class Runtime(StatelessService):
     """
 
     name = "sagemaker-runtime"
+    answers_pages = False
 
     def __init__(self, directory: Directory, meter: Meter, invoke_async: Handler) -> None:
         self._directory = directory
