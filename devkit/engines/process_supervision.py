@@ -66,13 +66,18 @@ class OwnSupervisor:
     Args:
         plan: The container; laid out in its run folder.
         listeners: The sockets its ports are published on, where the supervisor forwards them.
+        output: What the program's output is written to, a file descriptor; by default a file in
+            the run folder.
 
     Raises:
         StartFailed: Nothing was started, and nothing is left running.
     """
 
-    def __init__(self, plan: Plan, listeners: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, plan: Plan, listeners: Sequence[socket.socket] = (), output: int | None = None
+    ) -> None:
         self._run_folder = Path(plan.run_folder)
+        self._output = output
         self._ended = threading.Event()
         self._gone = threading.Event()
         self._exit_code: int | None = None
@@ -89,6 +94,12 @@ class OwnSupervisor:
         except BaseException:
             self._abort()
             raise
+
+    @property
+    def pid(self) -> int:
+        """Its process id; the program is a child of it."""
+        assert self._process is not None  # noqa: S101 - set by _spawn
+        return self._process.pid
 
     def exit_code(self) -> int | None:
         """The program's exit code, or ``None`` while it runs."""
@@ -117,10 +128,10 @@ class OwnSupervisor:
         self._status = os.fdopen(status, "rb")
         inherited = [lifeline, writer, *(each.fileno() for each in listeners)]
         package = Path(sandbox.__path__[0])
-        output = self._run_folder / OUTPUT
+        output = self._run_folder / OUTPUT if self._output is None else os.dup(self._output)
         trouble = self._run_folder / TROUBLE
         try:
-            with output.open("ab") as log, trouble.open("ab") as errors:
+            with open(output, "ab") as log, trouble.open("ab") as errors:  # noqa: PTH123 - or a descriptor
                 self._process = subprocess.Popen(  # noqa: S603 - our own program
                     [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(package.parent),
                      str(self._run_folder), *map(str, inherited)],

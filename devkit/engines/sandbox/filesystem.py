@@ -20,6 +20,7 @@ from .namespaces import Refused
 from .plan import HOSTS, OPT_ML, SCRATCH, Bind, Plan
 
 _OPT = Path("/opt")
+_VAR = Path("/var")
 _TMP = Path("/tmp")  # noqa: S108 - the container's, which is private
 _SHM = Path("/dev/shm")  # noqa: S108 - likewise
 
@@ -59,12 +60,14 @@ def present(plan: Plan) -> None:
             shown += _hold([bind])
     try:
         _cover_opt()
+        if any(PurePosixPath(bind.target).is_relative_to(_VAR) for bind in plan.binds):
+            _rebuild(_VAR)
         for each in base:
             _show(each)
         _mount_shm(plan.shm_bytes)
         _mask(plan.masks)
     except OSError as cause:
-        raise Refused("mounting over /opt and /tmp", cause) from cause
+        raise Refused("mounting over /opt, /tmp and /var", cause) from cause
     for each in shown:
         with _or_not_shown(each.bind):
             _show(each)
@@ -149,7 +152,7 @@ def _cover_opt() -> None:
     try:
         _overlay_opt()
     except OSError:  # no overlay in user namespaces before Linux 5.11
-        _rebuild_opt()
+        _rebuild(_OPT, without="ml")
 
 
 def _overlay_opt() -> None:
@@ -182,13 +185,13 @@ def _mount_overlay(options: str) -> None:
         linux.mount("overlay", str(_OPT), "overlay", 0, options)
 
 
-def _rebuild_opt() -> None:
-    """An empty ``/opt`` with every entry of the host's shown in it again."""
-    entries = [path for path in _OPT.iterdir() if path.name != "ml"]
+def _rebuild(folder: Path, *, without: str | None = None) -> None:
+    """An empty folder that can be written, with every entry of the host's shown in it again."""
+    entries = [path for path in folder.iterdir() if path.name != without]
     links = {path: path.readlink() for path in entries if path.is_symlink()}
     kept = [path for path in entries if path not in links]
     shown = _hold([Bind(str(path), str(path), read_only=False) for path in kept])
-    linux.mount("tmpfs", str(_OPT), "tmpfs", 0, "mode=755")
+    linux.mount("tmpfs", str(folder), "tmpfs", 0, "mode=755")
     for path, destination in links.items():
         path.symlink_to(destination)
     for each in shown:

@@ -18,7 +18,6 @@
     training_states.py   what becomes of its record meanwhile
     training_output.py   its artifacts on their way to S3, its metrics
     training_recovery.py jobs of an endpoint that was killed
-    cloudwatch.py        lines and metrics on their way to CloudWatch
     models.py            models
     endpoint_configs.py  endpoint configurations
     studio/              Studio: domains, user profiles, spaces, apps

@@ -22,8 +22,8 @@ from devkit.engines.base import Engine, Image, Limits
 from devkit.errors import DevkitError, NotFound, ServingFailed
 from devkit.front.errors import Endpoint
 from devkit.job import ServeSpec
+from devkit.local_aws.cloudwatch import CloudWatch
 from devkit.local_aws.sagemaker import endpoint_plans, refusals
-from devkit.local_aws.sagemaker.cloudwatch import CloudWatch
 from devkit.local_aws.sagemaker.endpoint_plans import Plan, VariantPlan
 from devkit.local_aws.sagemaker.hosted import Hosted, Variant
 from devkit.local_aws.threads import started

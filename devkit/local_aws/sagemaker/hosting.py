@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 
+from devkit.local_aws import cloudwatch
+from devkit.local_aws.cloudwatch import CloudWatch
 from devkit.local_aws.environment import for_container
-from devkit.local_aws.sagemaker import cloudwatch, endpoints
+from devkit.local_aws.sagemaker import endpoints
 from devkit.local_aws.sagemaker.async_invocations import AsyncInvocations
-from devkit.local_aws.sagemaker.cloudwatch import CloudWatch
 from devkit.local_aws.sagemaker.endpoint_plans import VariantPlan
 from devkit.local_aws.sagemaker.endpoint_runs import Ground
 from devkit.local_aws.sagemaker.endpoints import Endpoints

@@ -13,10 +13,10 @@ from devkit.engines.base import EngineName, Image
 from devkit.errors import BuildError, ConfigError, DevkitError, NotFound, StoreError
 from devkit.job import Outcome, Phase, Sample, Status, TrainingJob
 from devkit.local_aws import ecr
+from devkit.local_aws.cloudwatch import CloudWatch, Datum, Tell
 from devkit.local_aws.environment import for_container
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.sagemaker import training_request, training_states
-from devkit.local_aws.sagemaker.cloudwatch import CloudWatch, Datum, Tell
 from devkit.local_aws.sagemaker.parts import Shared
 from devkit.local_aws.sagemaker.records import Record
 from devkit.local_aws.sagemaker.training_output import UploadFailed, final_metrics, upload

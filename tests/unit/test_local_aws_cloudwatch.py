@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from devkit.local_aws.cloudwatch import CloudWatch, Datum
 from devkit.local_aws.errors import AwsError
-from devkit.local_aws.sagemaker.cloudwatch import CloudWatch, Datum
 
 MOMENT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 GROUP = "/aws/sagemaker/TrainingJobs"
