@@ -106,6 +106,41 @@ class InvokeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FunctionSettings:
+    """``[lambda.NAME]``: a function of Lambda."""
+
+    name: str
+    source: Path
+    """A folder, or an archive that ``devkit lambda package`` has made."""
+    handler: str
+    runtime: str
+    memory_mb: int
+    timeout_s: int
+    environment: Mapping[str, str]
+    reserved_concurrency: int | None
+    """How many invocations at once; 0 takes the function out of service."""
+    requirements: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewaySettings:
+    """``[gateway]``: an HTTP API before the functions."""
+
+    name: str
+    routes: Mapping[str, str]
+    """The name of a function for each route key, such as ``POST /predict``."""
+    cors_origins: tuple[str, ...]
+    stage: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointSettings:
+    """``[endpoint]``: the SageMaker endpoint that the functions call."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Machine:
     """What comes from the machine's environment, whatever the project is."""
 
@@ -132,6 +167,10 @@ class Settings:
     serve: ServeSettings
     invoke: InvokeSettings
     s3: S3Settings
+    functions: tuple[FunctionSettings, ...]
+    """In the order of the file."""
+    gateway: GatewaySettings | None
+    endpoint: EndpointSettings
     machine: Machine
     resolved: Mapping[str, Raw]
     """Every key that is set, with the value as given and where it comes from."""
@@ -213,10 +252,10 @@ def _file_layer(file: Path) -> dict[str, Raw]:
 
 
 def _environment_layer(environ: Mapping[str, str], cwd: Path) -> dict[str, Raw]:
-    """``DEVKIT_SERVE_PORT`` is ``serve.port``; only keys with a single value have a variable."""
+    """``DEVKIT_SERVE_PORT`` is ``serve.port``; keys of a name of their own, and no tables."""
     layer = {}
     for key in schema.READERS:
-        if key in schema.TABLES:
+        if key in schema.TABLES or "*" in key:
             continue
         for variable in (schema.variable(key), schema.SHORT_VARIABLES.get(key, "")):
             if environ.get(variable):
@@ -229,7 +268,7 @@ def _flatten(document: Mapping[str, object], origin: Origin, prefix: str = "") -
     for name, value in document.items():
         key = f"{prefix}{name}"
         if isinstance(value, Mapping) and not schema.takes_tables(prefix):
-            if key in schema.TABLES or not (value or key in schema.SECTIONS):
+            if schema.known_key(key) in schema.TABLES or not value:
                 flat[key] = Raw({}, origin)
             flat |= _flatten(value, origin, f"{key}.")
         else:
@@ -240,7 +279,7 @@ def _flatten(document: Mapping[str, object], origin: Origin, prefix: str = "") -
 def _lay_over(below: dict[str, Raw], above: Mapping[str, Raw]) -> None:
     """Later layers win key by key; a table keeps the entries that the later layer does not name."""
     for key, raw in above.items():
-        if key in schema.TABLES and raw.value == {} and key in below:
+        if schema.is_table(key) and raw.value == {} and key in below:
             continue
         below[key] = raw
 
@@ -266,6 +305,14 @@ def _build(root: Path, resolved: Mapping[str, Raw], machine: Machine) -> Setting
         serve=ServeSettings(**table("serve")),
         invoke=InvokeSettings(**table("invoke")),
         s3=S3Settings(**table("s3")),
+        functions=tuple(
+            FunctionSettings(name=name, **table(f"lambda.{name}"))
+            for name in schema.names("lambda", resolved)
+        ),
+        gateway=(
+            GatewaySettings(**table("gateway")) if schema.is_there("gateway", resolved) else None
+        ),
+        endpoint=EndpointSettings(**table("endpoint")),
         machine=machine,
         resolved=resolved,
     )
@@ -299,10 +346,10 @@ def without_aws(environ: Mapping[str, str]) -> dict[str, str]:
 
 def explain(settings: Settings) -> Iterable[tuple[str, object, str]]:
     """Every setting that has been set or has a default: key, value as given, where it is from."""
-    keys = {key for key in schema.DEFAULT_TEXT if key not in schema.TABLES} | set(settings.resolved)
-    for key in sorted(keys):
+    defaults = schema.for_each(schema.DEFAULT_TEXT, settings.resolved)
+    for key in sorted(defaults.keys() | settings.resolved.keys()):
         raw = settings.resolved.get(key)
-        if raw is not None and not (key in schema.TABLES and raw.value == {}):
+        if raw is None:
+            yield key, defaults[key], DEFAULTS
+        elif not (schema.is_table(key) and raw.value == {}):
             yield key, raw.value, raw.origin.name
-        elif raw is None:
-            yield key, schema.DEFAULT_TEXT[key], DEFAULTS

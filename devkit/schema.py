@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from devkit import contract, readers
+from devkit import contract, function_readers, function_wiring, lambda_contract, readers
 from devkit.channels.plan import InputMode
 from devkit.readers import Raw, Reader
 
 _MAX_PORT = 65_535
 _ENGINES = ("auto", "docker", "process")
 
-# One entry a key; the keys of TABLES have entries of the user's own naming.
+# One entry a key; the keys of TABLES have entries of the user's own naming. A * is a name of the
+# user's own: [lambda.NAME] is a table of keys for each.
 READERS: dict[str, Reader] = {
     "project.name": readers.project_name,
     "project.engine": readers.one_of(*_ENGINES),
@@ -57,14 +58,35 @@ READERS: dict[str, Reader] = {
     "s3.endpoint_url": readers.url,
     "s3.region": readers.text,
     "s3.profile": readers.text,
+    "lambda.*.source": readers.path,
+    "lambda.*.handler": function_readers.handler,
+    "lambda.*.runtime": readers.one_of(*lambda_contract.RUNTIMES),
+    "lambda.*.memory_mb": readers.whole_number(
+        lambda_contract.DEFAULT_MEMORY_MB, lambda_contract.MAX_MEMORY_MB, " MB"
+    ),
+    "lambda.*.timeout_s": readers.whole_number(1, lambda_contract.MAX_TIMEOUT_S, " seconds"),
+    "lambda.*.environment": readers.scalar_text,
+    "lambda.*.reserved_concurrency": readers.whole_number(0, lambda_contract.MAX_CONCURRENCY),
+    "lambda.*.requirements": readers.path,
+    "gateway.name": function_readers.gateway_name,
+    "gateway.routes": readers.text,
+    "gateway.cors_origins": function_readers.cors_origins,
+    "gateway.stage": function_readers.stage,
+    "endpoint.name": function_readers.endpoint_name,
 }
 SECTIONS = {key.partition(".")[0] for key in READERS}
+# Sections of tables that the user names.
+COLLECTIONS = {key.partition(".")[0] for key in READERS if "*" in key}
+# Sections that mean something by being there.
+OPTIONAL = {"gateway"}
 TABLES = {
     "image.build_args",
     "train.hyperparameters",
     "train.channels",
     "train.environment",
     "serve.environment",
+    "lambda.*.environment",
+    "gateway.routes",
 }
 
 # What `devkit config` shows for a key that nobody set.
@@ -105,10 +127,70 @@ DEFAULT_TEXT: dict[str, object] = {
     "s3.endpoint_url": "(none)",
     "s3.region": contract.LOCAL_REGION,
     "s3.profile": "(none)",
+    "lambda.*.handler": lambda_contract.DEFAULT_HANDLER,
+    "lambda.*.runtime": lambda_contract.OWN_RUNTIME,
+    "lambda.*.memory_mb": lambda_contract.DEFAULT_MEMORY_MB,
+    "lambda.*.timeout_s": lambda_contract.DEFAULT_TIMEOUT_S,
+    "lambda.*.reserved_concurrency": "(none)",
+    "lambda.*.requirements": "requirements.txt in the source folder, if there is one",
+    "gateway.name": "(the project's name)",
+    "gateway.cors_origins": [],
+    "gateway.stage": "$default",
+    "endpoint.name": "(the project's name)",
 }
 
 # Variables for what changes from command to command.
 SHORT_VARIABLES = {"project.engine": "DEVKIT_ENGINE"}
+
+
+_T = TypeVar("_T")
+
+
+def known_key(key: str) -> str:
+    """A key as READERS has it: ``lambda.*.timeout_s`` for ``lambda.iris.timeout_s``."""
+    section, dot, rest = key.partition(".")
+    if section not in COLLECTIONS or not dot:
+        return key
+    _, dot, rest = rest.partition(".")
+    return f"{section}.*{dot}{rest}"
+
+
+def is_table(key: str) -> bool:
+    """Whether an empty table may stand here: a section, ``[lambda.NAME]``, a table of entries."""
+    known = known_key(key)
+    return known in TABLES or known in SECTIONS or known.removesuffix(".*") in COLLECTIONS
+
+
+def names(section: str, resolved: Mapping[str, Raw]) -> tuple[str, ...]:
+    """What the user has named in a section of named tables, in the order of the file."""
+    named = (
+        key.split(".")[1]
+        for key, raw in resolved.items()
+        if key.startswith(f"{section}.") and not _is_misplaced(key, raw)
+    )
+    return tuple(dict.fromkeys(named))
+
+
+def _is_misplaced(key: str, raw: Raw) -> bool:
+    """Whether a value stands where a named table has to be: ``lambda.source = "…"``."""
+    return known_key(key).removesuffix(".*") in COLLECTIONS and raw.value != {}
+
+
+def is_there(section: str, resolved: Mapping[str, Raw]) -> bool:
+    """Whether there is such a section; a variable may change one, and makes none."""
+    return section not in OPTIONAL or any(
+        key.partition(".")[0] == section and not raw.text for key, raw in resolved.items()
+    )
+
+
+def for_each(values: Mapping[str, _T], resolved: Mapping[str, Raw]) -> dict[str, _T]:
+    """What is said of known keys, for the keys of this project: a ``*`` is each of the names."""
+    return {
+        key.replace("*", name): value
+        for key, value in values.items()
+        if is_there(section := key.partition(".")[0], resolved)
+        for name in (names(section, resolved) if "*" in key else ("",))
+    }
 
 
 def variable(key: str) -> str:
@@ -166,6 +248,19 @@ def defaults(root: Path) -> dict[str, Any]:
         "s3.endpoint_url": None,
         "s3.region": contract.LOCAL_REGION,
         "s3.profile": None,
+        "lambda.*.source": None,
+        "lambda.*.handler": lambda_contract.DEFAULT_HANDLER,
+        "lambda.*.runtime": lambda_contract.OWN_RUNTIME,
+        "lambda.*.memory_mb": lambda_contract.DEFAULT_MEMORY_MB,
+        "lambda.*.timeout_s": lambda_contract.DEFAULT_TIMEOUT_S,
+        "lambda.*.environment": {},
+        "lambda.*.reserved_concurrency": None,
+        "lambda.*.requirements": None,
+        "gateway.name": None,
+        "gateway.routes": {},
+        "gateway.cors_origins": (),
+        "gateway.stage": "$default",
+        "endpoint.name": None,
     }
 
 
@@ -175,20 +270,21 @@ def read(resolved: Mapping[str, Raw], root: Path) -> tuple[dict[str, Any], list[
     Returns:
         The values by key, and what is wrong: the key, what was given, what is allowed.
     """
-    values, problems = defaults(root), []
-    tables: dict[str, dict[str, Any]] = {key: {} for key in TABLES}
+    values, problems = for_each(defaults(root), resolved), []
+    tables: dict[str, dict[str, Any]] = {key: {} for key in values if known_key(key) in TABLES}
     for key, raw in resolved.items():
+        known = known_key(key)
         table, entry = _entry_of(key)
-        if key in TABLES and raw.value == {}:
+        if raw.value == {} and is_table(key):
             continue
         try:
             if table is not None:
-                reads = READERS[table]
+                reads = READERS[known_key(table)]
                 tables[table][entry] = (
                     readers.channel(entry, raw) if table == "train.channels" else reads(raw)
                 )
-            elif key in READERS and key not in TABLES:
-                values[key] = READERS[key](raw)
+            elif known in READERS and known not in TABLES:
+                values[key] = READERS[known](raw)
             else:
                 problems.append(_unknown(key, raw))
         except ValueError as error:
@@ -197,23 +293,32 @@ def read(resolved: Mapping[str, Raw], root: Path) -> tuple[dict[str, Any], list[
     values["train.channels"] = tuple(tables["train.channels"].values())
     if "project.name" in resolved and "image.tag" not in resolved:
         values["image.tag"] = f"{str(values['project.name']).lower()}:dev"
-    return values, problems
+    functions = names("lambda", resolved)
+    values |= function_wiring.derived(values, functions)
+    return values, [*problems, *function_wiring.problems(values, functions)]
 
 
 def _entry_of(key: str) -> tuple[str | None, str]:
+    """The table that a key is an entry of, and the entry's name."""
+    known = known_key(key)
     for table in TABLES:
-        if key.startswith(f"{table}."):
-            return table, key.removeprefix(f"{table}.")
+        if known.startswith(f"{table}."):
+            entry = known.removeprefix(f"{table}.")
+            return key.removesuffix(f".{entry}"), entry
     return None, ""
 
 
 def _unknown(key: str, raw: Raw) -> str:
-    if key in TABLES:
+    known, section = known_key(key), key.partition(".")[0]
+    if known in TABLES:
         return f"{key} = {raw.value!r} ({raw.origin.name}): must be a table: {{ name = … }}"
-    section = key.partition(".")[0]
-    known = sorted(k.removeprefix(f"{section}.") for k in READERS if k.startswith(f"{section}."))
-    if known:
-        return f"{key} ({raw.origin.name}): no such key; [{section}] takes {', '.join(known)}"
+    if _is_misplaced(key, raw):
+        return f"{key} = {raw.value!r} ({raw.origin.name}): must be a table: [{section}.NAME]"
+    prefix = f"{section}.*." if section in COLLECTIONS else f"{section}."
+    takes = sorted(k.removeprefix(prefix) for k in READERS if k.startswith(prefix))
+    if takes:
+        title = prefix.rstrip(".").replace("*", "NAME")
+        return f"{key} ({raw.origin.name}): no such key; [{title}] takes {', '.join(takes)}"
     return f"{key} ({raw.origin.name}): no such table; there are {', '.join(sorted(SECTIONS))}"
 
 
