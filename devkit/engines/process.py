@@ -76,7 +76,7 @@ class ProcessEngine:
     ) -> None:
         self._environments = Environments(cache, build_environment)
         self._cache = cache
-        self._homes = _homes(build_environment)
+        self._homes = homes_of(build_environment)
         self._serve_network = serve_network
         self._required = namespaces is True
         self._isolates = namespaces
@@ -277,7 +277,7 @@ def _listener() -> socket.socket:
         raise EngineError(f"cannot listen on {LOOPBACK}: {error.strerror}") from error
 
 
-def _homes(environment: Mapping[str, str]) -> frozenset[Path]:
+def homes_of(environment: Mapping[str, str]) -> frozenset[Path]:
     """The folders that may be the user's home, with credentials in them."""
     homes = {environment["HOME"]} if environment.get("HOME") else set()
     with suppress(KeyError):  # a user without a name, as in some containers

@@ -21,14 +21,17 @@ _FRAME_BYTES = _PRELUDE.size + 2 * _CRC.size
 
 def payload_part(data: bytes) -> bytes:
     """A part of the container's response."""
-    return _message(
-        {
-            ":message-type": "event",
-            ":event-type": "PayloadPart",
-            ":content-type": "application/octet-stream",
-        },
-        data,
-    )
+    return event("PayloadPart", data, "application/octet-stream")
+
+
+def event(kind: str, payload: bytes, content_type: str) -> bytes:
+    """An event of a stream."""
+    headers = {
+        ":message-type": "event",
+        ":event-type": kind,
+        ":content-type": content_type,
+    }
+    return _message(headers, payload)
 
 
 def model_stream_error(code: str, message: str) -> bytes:

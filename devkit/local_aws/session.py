@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,8 @@ from devkit.local_aws.state import AlreadyUp, Endpoint, Held, Kind, State, this_
 
 if TYPE_CHECKING:
     from devkit.config import Settings
-    from devkit.local_aws.sagemaker.runtime import Runtime
     from devkit.local_aws.server import LocalAws
-    from devkit.local_aws.services import Service
+    from devkit.local_aws.services import Direct, Service
     from devkit.progress import Observer
 
 _POLL_S = 0.02
@@ -74,15 +74,15 @@ def running(
     require_installed()
     from devkit.local_aws.server import LocalAws, Options  # noqa: PLC0415 - takes 0.3 s
 
-    services, runtime = _live(settings, state, observer)
+    live = _live(settings, state, observer)
     with state.held() as held, ExitStack() as stack:
         options = Options(
             port=port,
             bridge=_bridge(settings, observer),
             journal=state.journal,
             s3_folder=state.s3_folder,
-            direct=[runtime],
-            services=services,
+            direct=live.direct,
+            services=live.services,
         )
         aws = stack.enter_context(LocalAws(options, on_event=observer.build_line))
         endpoint = Endpoint(
@@ -260,16 +260,33 @@ def _await_exit(pid: int) -> None:
             time.sleep(_POLL_S)
 
 
-def _live(
-    settings: Settings, state: State, observer: Observer
-) -> tuple[Sequence[Service], Runtime]:
-    """What answers for real in a project's endpoint, besides STS and IAM; and the runtime of it."""
+@dataclass(frozen=True)
+class _Live:
+    """What answers for real in a project's endpoint, besides STS and IAM."""
+
+    services: Sequence[Service]
+    direct: Sequence[Direct]
+
+
+def _live(settings: Settings, state: State, observer: Observer) -> _Live:
+    from devkit.engines.process import homes_of  # noqa: PLC0415 - likewise
     from devkit.local_aws.ecr import Repositories  # noqa: PLC0415 - likewise
+    from devkit.local_aws.lambda_.runner import Kit  # noqa: PLC0415 - imports aiohttp
+    from devkit.local_aws.lambda_.service import Lambda  # noqa: PLC0415 - likewise
     from devkit.local_aws.sagemaker.service import live  # noqa: PLC0415 - imports botocore
     from devkit.local_aws.sagemaker.workshop import of_project  # noqa: PLC0415 - likewise
 
-    sagemaker, runtime = live(state.sagemaker, of_project(settings, observer), observer)
-    return [Repositories(), sagemaker, runtime], runtime
+    workshop = of_project(settings, observer)
+    sagemaker, runtime = live(state.sagemaker, workshop, observer)
+    functions = Lambda(
+        Kit(
+            folder=state.functions,
+            workshop=workshop,
+            homes=homes_of(settings.machine.child_environment),
+            observer=observer,
+        )
+    )
+    return _Live([Repositories(), sagemaker, functions, runtime], [runtime])
 
 
 def _bridge(settings: Settings, observer: Observer) -> str | None:

@@ -111,6 +111,11 @@ class State:
         return self.folder / "sagemaker"
 
     @property
+    def functions(self) -> Path:
+        """Code of functions and notes on their instances, for as long as the endpoint runs."""
+        return self.folder / "lambda"
+
+    @property
     def client(self) -> Path:
         """What commands are given."""
         return self.folder / "client"

@@ -15,9 +15,9 @@ from devkit.channels.plan import DataType
 from devkit.engines.base import Image
 from devkit.errors import DevkitError, NotFound
 from devkit.job import Phase, TrainingJob
+from devkit.local_aws import cloudwatch
 from devkit.local_aws.errors import AwsError, validation
 from devkit.local_aws.sagemaker import (
-    cloudwatch,
     refusals,
     training_request,
     training_states,
