@@ -246,4 +246,5 @@ class Instance:
 
 
 def _init_line(definition: Definition) -> str:
-    return f"INIT_START Runtime Version: {definition.runtime or 'of the image'}"
+    runtime = definition.runtime.replace("python", "python:") or "of the image"
+    return f"INIT_START Runtime Version: {runtime}"

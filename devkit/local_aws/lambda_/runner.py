@@ -19,7 +19,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from devkit.engines.base import Image, Limits
-from devkit.errors import DevkitError, StoreError
+from devkit.errors import DevkitError, EngineError, StoreError
 from devkit.lambda_contract import MAX_EVENT_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES, OWN_RUNTIME
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.functions import FunctionAnswer
@@ -94,6 +94,7 @@ class Runner:
         self._logs = Logs(surroundings.backend, kit.observer.note)
         self._events = Events(self._do_event, surroundings.backend, kit.observer.note)
         self._modules: asyncio.Task[list[Path]] | None = None
+        self._closed = False
 
     async def open(self) -> None:
         """Remove what an endpoint that was killed has left."""
@@ -157,6 +158,7 @@ class Runner:
 
     async def close(self) -> None:
         """End everything, and send what was logged."""
+        self._closed = True
         await self.reset()
         await self._logs.close()
         await self._blocking(lambda: shutil.rmtree(self._kit.folder, ignore_errors=True))
@@ -203,6 +205,8 @@ class Runner:
     # --- its instances ------------------------------------------------------------------------
 
     def _pool_of(self, definition: Definition) -> Pool:
+        if self._closed:
+            raise EngineError("the local AWS is about to end")
         key = (definition.region, definition.name, definition.version)
         pool = self._pools.get(key)
         if pool is not None and pool.definition == definition:

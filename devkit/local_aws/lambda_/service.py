@@ -10,10 +10,11 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from devkit.background_tasks import BackgroundTasks
 from devkit.contract import LOCAL_REGION
 from devkit.front.event_stream import CONTENT_TYPE, event
 from devkit.lambda_contract import MAX_EVENT_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
@@ -21,8 +22,9 @@ from devkit.local_aws.errors import AwsError
 from devkit.local_aws.functions import FunctionAnswer
 from devkit.local_aws.lambda_ import checks, limits
 from devkit.local_aws.lambda_.definitions import Reference
+from devkit.local_aws.lambda_.from_moto import take_over
 from devkit.local_aws.lambda_.runner import Kit, Runner
-from devkit.local_aws.services import Call, Handler, Result, Surroundings
+from devkit.local_aws.services import Call, Handler, Objects, Result, Surroundings
 
 _TRACE = "x-amzn-trace-id"
 
@@ -39,6 +41,8 @@ class Lambda:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._running: Runner | None = None
+        self._tasks = BackgroundTasks()
+        self._undo: Callable[[], None] = _nothing
         self.operations: Mapping[str, Handler] = {
             "CreateFunction": self._create,
             "Invoke": self._invoke,
@@ -54,6 +58,15 @@ class Lambda:
         """Begin; nothing is run before somebody asks."""
         self._running = Runner(self._kit, surroundings)
         await self._running.open()
+        self._tasks.begin(self._take_over(surroundings.objects))
+
+    async def _take_over(self, objects: Objects) -> None:
+        loop = asyncio.get_running_loop()
+        self._undo = await objects.look(lambda: take_over(loop, self.invoke, self._hand))
+
+    async def _hand(self, function: str, payload: bytes) -> None:
+        reference = Reference.parse(function, region=LOCAL_REGION)
+        await self._runner.take(reference, payload, request_id=_new_request_id())
 
     async def reset(self) -> None:
         """End all instances."""
@@ -61,6 +74,9 @@ class Lambda:
 
     async def finish(self) -> None:
         """End all instances, and send what they have logged."""
+        self._tasks.cancel()
+        await self._tasks.finished()
+        self._undo()
         await self._runner.close()
 
     async def stop(self) -> None:
@@ -224,3 +240,7 @@ def _client_context(encoded: str | None) -> str | None:
 
 def _new_request_id() -> str:
     return str(uuid.uuid4())
+
+
+def _nothing() -> None:
+    """Nothing is to be undone."""
