@@ -132,10 +132,19 @@ class GatewaySettings:
     cors_origins: tuple[str, ...]
     stage: str
 
+    @property
+    def first_route(self) -> tuple[str, str]:
+        """The method and the path of the first route that a request with a body can take."""
+        for key in self.routes:
+            method, _, path = key.partition(" ")
+            if method in ("POST", "PUT", "ANY") and "{" not in path:
+                return ("POST" if method == "ANY" else method), path
+        return "POST", "/"
+
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointSettings:
-    """``[endpoint]``: the SageMaker endpoint that the functions call."""
+    """``[endpoint]``: a SageMaker endpoint of the newest model, for the functions to call."""
 
     name: str
 
@@ -170,7 +179,7 @@ class Settings:
     functions: tuple[FunctionSettings, ...]
     """In the order of the file."""
     gateway: GatewaySettings | None
-    endpoint: EndpointSettings
+    endpoint: EndpointSettings | None
     machine: Machine
     resolved: Mapping[str, Raw]
     """Every key that is set, with the value as given and where it comes from."""
@@ -312,7 +321,9 @@ def _build(root: Path, resolved: Mapping[str, Raw], machine: Machine) -> Setting
         gateway=(
             GatewaySettings(**table("gateway")) if schema.is_there("gateway", resolved) else None
         ),
-        endpoint=EndpointSettings(**table("endpoint")),
+        endpoint=(
+            EndpointSettings(**table("endpoint")) if schema.is_there("endpoint", resolved) else None
+        ),
         machine=machine,
         resolved=resolved,
     )

@@ -394,7 +394,7 @@ class Project:
             ConfigError: It is in S3, and the settings name no S3.
         """
         if model is None:
-            return self._newest_model()
+            return self.newest_job().model_archive
         if "://" in str(model):
             uri = parse_s3_uri(str(model))
             if not self.settings.s3.named:
@@ -415,12 +415,17 @@ class Project:
             if run.outcome() is None and run.state().get("url")
         ]
 
-    def _newest_model(self) -> Path:
+    def newest_job(self) -> Run:
+        """The newest completed training job that has a model.
+
+        Raises:
+            NotFound: There is none.
+        """
         for entry in reversed(self.store.entries("job")):
             if entry.status == Status.COMPLETED.value:
                 run = self.store.find(entry.name, "job")
                 if run.model_archive.exists():
-                    return run.model_archive
+                    return run
         raise NotFound(
             "there is no completed training job to serve the model of",
             remedy="devkit train makes one; --model takes a model.tar.gz, a folder or s3://…",

@@ -78,7 +78,7 @@ SECTIONS = {key.partition(".")[0] for key in READERS}
 # Sections of tables that the user names.
 COLLECTIONS = {key.partition(".")[0] for key in READERS if "*" in key}
 # Sections that mean something by being there.
-OPTIONAL = {"gateway"}
+OPTIONAL = {"endpoint", "gateway"}
 TABLES = {
     "image.build_args",
     "train.hyperparameters",

@@ -1,17 +1,27 @@
-"""devkit invoke: ask a running server for a prediction, and print its answer."""
+"""devkit invoke: ask a running server for a prediction, and print its answer.
+
+With --via, the request takes the way of the project's chain in devkit up, through a function or the
+API in front of it, and the time of each hop is told.
+"""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from devkit.cli import answer, options
 from devkit.errors import ConfigError, NotFound
 
 if TYPE_CHECKING:
+    from devkit.chain_client import ChainAnswer
+    from devkit.config import Settings
     from devkit.engines.base import Address
+    from devkit.local_aws.state import Endpoint
     from devkit.project import Project
+    from devkit.runtime_client import Reply
 
 _HTTP_PORT = 80
 
@@ -22,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accept", metavar="TYPE", help="what the answer should be")
     parser.add_argument("--server", metavar="NAME", help="which (default: the newest running one)")
     parser.add_argument("--url", help="a server by its address, such as http://127.0.0.1:8080")
+    parser.add_argument(
+        "--via",
+        metavar="lambda:NAME|gateway[:/PATH]",
+        help="ask the chain of devkit up: a function, or the project's API",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -34,6 +49,9 @@ def run(arguments: argparse.Namespace) -> None:
     if data is None:
         raise ConfigError("there is nothing to invoke with", remedy="give --data")
     body = data.encode() if arguments.data is None else options.body(data)
+    if arguments.via is not None:
+        _through_chain(arguments, project.settings, body)
+        return
     address, path = _place(arguments.url or _server_url(project, arguments.server))
     reply = runtime_client.invoke(
         address,
@@ -42,15 +60,55 @@ def run(arguments: argparse.Namespace) -> None:
         content_type=settings.content_type,
         accept=arguments.accept,
     )
+    _show(arguments, reply, {})
+
+
+def _show(arguments: argparse.Namespace, reply: Reply, more: Mapping[str, Any]) -> None:
+    from devkit import runtime_client
+
     if arguments.json:
         document = answer.fields(runtime_client.decode(reply))
         document["content_type"] = reply.content_type
-        arguments.terminal.result(document, None)
+        arguments.terminal.result({**document, **more}, None)
     else:
         ends_line = reply.body.endswith(b"\n") or not reply.content_type.startswith(
             ("text/", "application/json")
         )
         arguments.terminal.raw(reply.body if ends_line else reply.body + b"\n")
+
+
+def _through_chain(arguments: argparse.Namespace, settings: Settings, body: bytes) -> None:
+    from devkit.local_aws import session
+    from devkit.local_aws.state import State
+    from devkit.runtime_client import Reply
+
+    if arguments.url or arguments.server:
+        raise ConfigError("--via asks the chain, and not a server: leave --url and --server away")
+    endpoint, _ = session.status(State(settings.root))
+    reached = _asked(arguments.via, settings, endpoint, body)
+    for hop in reached.hops:
+        arguments.terminal.note(f"{hop.seconds * 1000:8.1f} ms  {hop.name}")
+    hops = [{"hop": hop.name, "seconds": hop.seconds} for hop in reached.hops]
+    _show(arguments, Reply(HTTPStatus.OK, reached.content_type, reached.body), {"hops": hops})
+
+
+def _asked(via: str, settings: Settings, endpoint: Endpoint, body: bytes) -> ChainAnswer:
+    from devkit.chain_client import invoke_function, invoke_gateway
+
+    kind, _, what = via.partition(":")
+    if kind == "lambda" and what:
+        return invoke_function(endpoint.url, what, body)
+    if kind != "gateway":
+        raise ConfigError(f"--via {via}: must be lambda:NAME, gateway or gateway:/PATH")
+    if endpoint.gateway is None or settings.gateway is None:
+        raise ConfigError(
+            "the local AWS has no API of this project",
+            remedy="say [gateway] in devkit.toml, then devkit up again",
+        )
+    method, path = ("POST", what) if what else settings.gateway.first_route
+    return invoke_gateway(
+        endpoint.url, endpoint.gateway, method, path, body, settings.invoke.content_type
+    )
 
 
 def _server_url(project: Project, name: str | None) -> str:

@@ -6,13 +6,19 @@ Point any AWS client at the address that is printed, or run it with devkit exec.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from devkit.cli import options
 
 if TYPE_CHECKING:
+    from devkit.cli.terminal import Terminal
+    from devkit.config import Settings
+    from devkit.local_aws.chain.bringing_up import BringingUp
     from devkit.local_aws.moto_app import Replay
+    from devkit.local_aws.server import LocalAws
+    from devkit.local_aws.state import Endpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +69,7 @@ def _foreground(arguments: argparse.Namespace) -> None:
     from devkit.local_aws.state import AlreadyUp, State
     from devkit.ports import require_free_port
 
+    terminal = arguments.terminal
     settings = options.project(arguments).settings
     state = State(settings.root)
     with detached.reporting(arguments.report_to) as report:
@@ -71,16 +78,45 @@ def _foreground(arguments: argparse.Namespace) -> None:
         require_free_port(arguments.port)
         if arguments.fresh:
             state.forget()
-        with session.running(
-            settings, state, port=arguments.port, kind="up", observer=arguments.terminal
-        ) as (aws, endpoint):
-            if arguments.report_to is None:
-                arguments.terminal.result(endpoint.document(), endpoint.url)
-            notes = _notes(aws.wait_for_moto(), aws.not_kept)
+        with (
+            session.running(
+                settings, state, port=arguments.port, kind="up", observer=terminal
+            ) as running,
+            _chain(settings, running.aws, terminal) as chain,
+        ):
+            if arguments.report_to is None and not terminal.json_output:
+                terminal.result({}, running.endpoint.url)
+            notes = _notes(running.aws.wait_for_moto(), running.aws.not_kept)
             for note in notes:
-                arguments.terminal.note(note)
-            report({**endpoint.document(), "notes": notes})
+                terminal.note(note)
+            running.announce_gateway(chain.make())
+            if arguments.report_to is None and terminal.json_output:
+                terminal.result(running.endpoint.document(), None)
+            chain.begin(lambda: _ready(settings, running.endpoint, terminal))
+            if arguments.report_to is not None:
+                chain.wait()
+                notes += [str(chain.problem)] if chain.problem else []
+                report({**running.endpoint.document(), "notes": notes})
             session.wait_for_ever()
+
+
+def _chain(settings: Settings, aws: LocalAws, terminal: Terminal) -> BringingUp:
+    from devkit.local_aws.chain.bringing_up import BringingUp
+
+    return BringingUp(settings, aws, terminal)
+
+
+def _ready(settings: Settings, endpoint: Endpoint, terminal: Terminal) -> None:
+    """Say what can be called, now that it can be."""
+    if settings.endpoint is not None:
+        terminal.note(f"endpoint {settings.endpoint.name} is in service")
+    for function in settings.functions:
+        terminal.note(f"lambda {function.name}: devkit invoke --via lambda:{function.name}")
+    if endpoint.gateway is not None and settings.gateway is not None:
+        terminal.note(f"gateway {endpoint.gateway}: devkit invoke --via gateway")
+        _, path = settings.gateway.first_route
+        data = shlex.quote(settings.invoke.data or "{}")
+        terminal.note(f"curl -d {data} {endpoint.gateway}{path}")
 
 
 def _notes(replay: Replay, not_kept: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -114,6 +115,30 @@ class Moto:
         """What moto answers to a call made here; see ``services.Backend``."""
         await self.ready()
         return await self._in_thread(self.tell, service, operation, parameters, access_key, region)
+
+    async def make(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *, seed: str
+    ) -> dict[str, Any]:
+        """Make something that is made anew with every start, and so is not kept.
+
+        Args:
+            service: By botocore's name.
+            operation: Such as ``CreateApi``.
+            parameters: Its parameters.
+            seed: The same gives the same identifiers.
+
+        Raises:
+            AwsError: It cannot be made.
+        """
+        await self.ready()
+        return await self._in_thread(self._make, service, operation, parameters, seed)
+
+    def _make(
+        self, service: str, operation: str, parameters: Mapping[str, Any], seed: str
+    ) -> dict[str, Any]:
+        assert self._application is not None  # noqa: S101
+        with self._application.drawing(zlib.crc32(seed.encode())):
+            return self.tell(service, operation, parameters, keep=False)
 
     async def look(self, reading: Callable[[], _T]) -> _T:
         """Have a function read moto's own objects; see ``services.Objects``."""

@@ -24,12 +24,13 @@ from devkit.engines.base import EngineName
 from devkit.errors import PortInUse
 from devkit.event_loop import LoopThread, accept_no_more
 from devkit.local_aws import identity
+from devkit.local_aws.errors import new_request_id
 from devkit.local_aws.journal import FORGOTTEN, Journal
 from devkit.local_aws.listener import Listener, OnEvent, Services
 from devkit.local_aws.models import Models
 from devkit.local_aws.moto_app import Moto, Replay
 from devkit.local_aws.moto_s3 import MotoS3
-from devkit.local_aws.services import Direct, Finishing, Objects, RawService, Service
+from devkit.local_aws.services import Call, Direct, Finishing, Objects, RawService, Service
 from devkit.ports import BACKLOG, LOOPBACK, listen
 
 CONTAINER_HOST = "host.docker.internal"
@@ -134,6 +135,32 @@ class LocalAws:
         """
         running, thread = self._require_running()
         return thread.call(running.backend.ready())
+
+    def make(
+        self, service: str, operation: str, parameters: Mapping[str, Any], *, seed: str
+    ) -> dict[str, Any]:
+        """Make something in moto that is made anew with every start; see ``Moto.make``."""
+        running, thread = self._require_running()
+        return thread.call(running.backend.make(service, operation, parameters, seed=seed))
+
+    def call(
+        self, service: str, operation: str, parameters: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Call an operation, as a client does whose parameters are sound.
+
+        Args:
+            service: By botocore's name.
+            operation: Such as ``CreateModel``.
+            parameters: Its parameters.
+
+        Returns:
+            The members of the answer.
+
+        Raises:
+            AwsError: It is an error.
+        """
+        running, thread = self._require_running()
+        return thread.call(running.call(service, operation, parameters))
 
     @property
     def not_kept(self) -> list[str]:
@@ -251,6 +278,21 @@ class _Running:
         await self._listener.finished(grace_s)
         await self._listener.shutdown(_CLOSE_S)
         await self._stack.aclose()
+
+    async def call(
+        self, service: str, operation: str, parameters: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        live = self._live.get(service)
+        if live is None or operation not in live.operations:
+            return await self.backend.ask(service, operation, parameters)
+        call = Call(
+            service=service,
+            operation=operation,
+            parameters=parameters,
+            backend=self.backend,
+            request_id=new_request_id(),
+        )
+        return (await live.operations[operation](call)).members
 
     def not_kept(self) -> list[str]:
         durable = self._options.s3_folder is not None or "s3" in self._options.raw

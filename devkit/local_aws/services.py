@@ -197,6 +197,14 @@ class RawService(Protocol):
         """End; no request comes any more."""
 
 
+OnSpan = Callable[[str, str, float], None]
+"""Told of a part of a trace: its root, what it was, and how long it took, in seconds."""
+
+
+def no_span(root: str, hop: str, seconds: float) -> None:
+    """Nobody is told."""
+
+
 class StatelessService:
     """A live service that keeps nothing of its own; a base for such."""
 

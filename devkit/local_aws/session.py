@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -54,10 +54,30 @@ def require_installed(names: Sequence[str] = _NEEDED) -> None:
         )
 
 
+class Running:
+    """An endpoint that runs in this process.
+
+    Args:
+        aws: It itself.
+        endpoint: How commands know it.
+        held: Tells them.
+    """
+
+    def __init__(self, aws: LocalAws, endpoint: Endpoint, held: Held) -> None:
+        self.aws = aws
+        self.endpoint = endpoint
+        self._held = held
+
+    def announce_gateway(self, url: str | None) -> None:
+        """Say where the project's API is."""
+        self.endpoint = replace(self.endpoint, gateway=url)
+        self._held.announce(self.endpoint)
+
+
 @contextmanager
 def running(
     settings: Settings, state: State, *, port: int, kind: Kind, observer: Observer
-) -> Iterator[tuple[LocalAws, Endpoint]]:
+) -> Iterator[Running]:
     """Run the endpoint of a project in this process until the end of the block.
 
     Args:
@@ -94,17 +114,17 @@ def running(
         )
         held.announce(endpoint)
         try:
-            yield aws, endpoint
+            yield Running(aws, endpoint, held)
         finally:
             _withdraw(state, held, kind, observer)
 
 
 def starter(
     settings: Settings, state: State, argv: Sequence[str], observer: Observer
-) -> Callable[[], AbstractContextManager[tuple[LocalAws, Endpoint]]]:
+) -> Callable[[], AbstractContextManager[Running]]:
     """What starts an endpoint for the length of the command that was given as ``argv``."""
 
-    def start() -> AbstractContextManager[tuple[LocalAws, Endpoint]]:
+    def start() -> AbstractContextManager[Running]:
         become_clean(argv)
         return running(settings, state, port=0, kind="exec", observer=observer)
 
@@ -139,7 +159,7 @@ def wait_for_ever() -> None:
 @contextmanager
 def for_a_command(
     state: State,
-    start: Callable[[], AbstractContextManager[tuple[LocalAws, Endpoint]]],
+    start: Callable[[], AbstractContextManager[Running]],
     observer: Observer,
 ) -> Iterator[Endpoint]:
     """The endpoint that is up, or one that ``start`` makes for as long as the block lasts.
@@ -172,13 +192,13 @@ def _found(state: State, stack: ExitStack) -> Endpoint | None:
 
 
 def _started(
-    start: Callable[[], AbstractContextManager[tuple[LocalAws, Endpoint]]],
+    start: Callable[[], AbstractContextManager[Running]],
     stack: ExitStack,
     observer: Observer,
 ) -> Endpoint | None:
     """A new endpoint; ``None`` where another one begins or ends at this moment."""
     try:
-        _, endpoint = stack.enter_context(start())
+        endpoint = stack.enter_context(start()).endpoint
     except AlreadyUp:
         return None
     observer.note(f"local AWS at {endpoint.url}, until the command ends")
@@ -275,18 +295,21 @@ def _live(settings: Settings, state: State, observer: Observer) -> _Live:
     from devkit.local_aws.lambda_.service import Lambda  # noqa: PLC0415 - likewise
     from devkit.local_aws.sagemaker.service import live  # noqa: PLC0415 - imports botocore
     from devkit.local_aws.sagemaker.workshop import of_project  # noqa: PLC0415 - likewise
+    from devkit.local_aws.traces import Traces  # noqa: PLC0415 - likewise
 
     workshop = of_project(settings, observer)
-    sagemaker, runtime = live(state.sagemaker, workshop, observer)
+    traces = Traces()
+    sagemaker, runtime = live(state.sagemaker, workshop, observer, traces.add)
     functions = Lambda(
         Kit(
             folder=state.functions,
             workshop=workshop,
             homes=homes_of(settings.machine.child_environment),
             observer=observer,
+            on_span=traces.add,
         )
     )
-    return _Live([Repositories(), sagemaker, functions, runtime], [runtime])
+    return _Live([Repositories(), sagemaker, functions, runtime], [runtime, traces])
 
 
 def _bridge(settings: Settings, observer: Observer) -> str | None:

@@ -50,6 +50,8 @@ class Endpoint:
     """ISO 8601, in UTC."""
     kind: Kind
     """``exec`` is one that ends with its command."""
+    gateway: str | None = None
+    """The URL of the project's API."""
 
     def document(self) -> dict[str, Any]:
         """The endpoint for machines."""

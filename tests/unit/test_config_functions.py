@@ -113,14 +113,21 @@ def test_a_gateway_says_all_of_it(tmp_path: Path) -> None:
     assert gateway.cors_origins == ("http://localhost:3000", "*")
 
 
-def test_the_endpoint_is_called_like_the_project(tmp_path: Path) -> None:
-    assert load(tmp_path, "[project]\nname = 'flowers'").endpoint.name == "flowers"
-    assert load(tmp_path, "[endpoint]\nname = 'iris'").endpoint.name == "iris"
+def test_an_endpoint_is_called_like_the_project(tmp_path: Path) -> None:
+    for text, name in (("", "flowers"), ("name = 'iris'", "iris")):
+        endpoint = load(tmp_path, f"[project]\nname = 'flowers'\n[endpoint]\n{text}").endpoint
+        assert endpoint is not None
+        assert endpoint.name == name
+
+
+def test_there_is_no_endpoint_unless_it_is_asked_for(tmp_path: Path) -> None:
+    assert load(tmp_path, "[project]\nname = 'flowers'").endpoint is None
 
 
 def test_variables_change_what_has_a_name_of_its_own(tmp_path: Path) -> None:
     environ = {"DEVKIT_ENDPOINT_NAME": "other", "DEVKIT_GATEWAY_STAGE": "dev"}
-    settings = load(tmp_path, f"{_IRIS}[gateway]", environ)
+    settings = load(tmp_path, f"{_IRIS}[gateway]\n[endpoint]", environ)
+    assert settings.endpoint is not None
     assert settings.endpoint.name == "other"
     assert settings.gateway is not None
     assert settings.gateway.stage == "dev"
@@ -187,7 +194,7 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_explain_shows_every_function_and_where_each_setting_is_from(tmp_path: Path) -> None:
-    text = f"{_IRIS}environment = {{ ENDPOINT_NAME = 'iris' }}\n[gateway]"
+    text = f"{_IRIS}environment = {{ ENDPOINT_NAME = 'iris' }}\n[gateway]\n[endpoint]"
     settings = load(tmp_path, text, {"DEVKIT_ENDPOINT_NAME": "e"})
     said = {key: (value, source) for key, value, source in config.explain(settings)}
     assert said["lambda.iris.source"] == ("code", "devkit.toml")

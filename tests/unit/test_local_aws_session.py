@@ -12,7 +12,8 @@ import pytest
 from devkit.errors import ConfigError, DevkitError, NotFound
 from devkit.local_aws import session
 from devkit.local_aws.server import LocalAws
-from devkit.local_aws.state import AlreadyUp, Endpoint, State
+from devkit.local_aws.session import Running
+from devkit.local_aws.state import AlreadyUp, Endpoint, Held, State
 from tests.unit.fakes import Notes
 
 ENDPOINT = Endpoint(
@@ -33,14 +34,14 @@ class Starting:
         self.events: list[str] = []
 
     @contextmanager
-    def __call__(self) -> Iterator[tuple[LocalAws, Endpoint]]:
+    def __call__(self) -> Iterator[Running]:
         if self.failures:
             self.failures -= 1
             self.events.append("busy")
             raise AlreadyUp(None)
         self.events.append("start")
         try:
-            yield _NO_AWS, ENDPOINT
+            yield Running(_NO_AWS, ENDPOINT, Held(Path("endpoint.json")))
         finally:
             self.events.append("stop")
 

@@ -42,8 +42,9 @@ from devkit.local_aws.lambda_.processes import Machine, Processes
 from devkit.local_aws.lambda_.programs import Host, Starter
 from devkit.local_aws.lambda_.unpacking import Unpacked, unpack
 from devkit.local_aws.sagemaker.workshop import Workshop
-from devkit.local_aws.services import Surroundings
+from devkit.local_aws.services import OnSpan, Surroundings, no_span
 from devkit.local_aws.threads import DaemonPool
+from devkit.local_aws.traces import root_of
 from devkit.ports import LOOPBACK
 from devkit.progress import Observer
 
@@ -52,9 +53,6 @@ _PYTHON = "python3."
 _THREADS = 32
 _MEGABYTE = 1024 * 1024
 _SESSION_CHARACTERS = 64
-
-OnSpan = Callable[[str, str, float], None]
-"""Told the id of a trace, the name of a hop, and how long that took, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +68,7 @@ class Kit:
     observer: Observer
     pool: Executor = field(default_factory=lambda: DaemonPool(_THREADS, "lambda"))
     """For what waits."""
-    on_span: OnSpan = lambda _root, _hop, _seconds: None
+    on_span: OnSpan = no_span
     namespaces: bool = True
     """Whether processes are to get some, where this machine gives them."""
 
@@ -341,15 +339,6 @@ class Runner:
 def new_trace_id() -> str:
     """The trace of a request that comes without one."""
     return f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Sampled=0"
-
-
-def root_of(trace_id: str) -> str:
-    """What all parts of a trace have in common."""
-    for part in trace_id.split(";"):
-        name, _, value = part.strip().partition("=")
-        if name.lower() == "root":
-            return value
-    return trace_id
 
 
 def _event(payload: bytes, limit_bytes: int) -> bytes:

@@ -25,8 +25,7 @@ from devkit.local_aws.lambda_.definitions import Reference
 from devkit.local_aws.lambda_.from_moto import take_over
 from devkit.local_aws.lambda_.runner import Kit, Runner
 from devkit.local_aws.services import Call, Handler, Objects, Result, Surroundings
-
-_TRACE = "x-amzn-trace-id"
+from devkit.local_aws.traces import TRACE_HEADER
 
 
 class Lambda:
@@ -127,7 +126,7 @@ class Lambda:
             reference,
             await _read(call, MAX_PAYLOAD_BYTES),
             request_id=call.request_id,
-            trace_id=call.headers.get(_TRACE),
+            trace_id=call.headers.get(TRACE_HEADER.lower()),
             client_context=_client_context(call.parameters.get("ClientContext")),
         )
 

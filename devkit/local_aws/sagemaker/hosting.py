@@ -17,7 +17,7 @@ from devkit.local_aws.sagemaker.hosted import Directory
 from devkit.local_aws.sagemaker.invocation_metrics import InvocationMetrics
 from devkit.local_aws.sagemaker.parts import Shared
 from devkit.local_aws.sagemaker.runtime import Runtime
-from devkit.local_aws.services import Handler, Surroundings
+from devkit.local_aws.services import Handler, OnSpan, Surroundings, no_span
 
 
 class Hosting:
@@ -25,11 +25,12 @@ class Hosting:
 
     Args:
         shared: What all parts share.
+        on_span: Told of invocations that are part of a trace.
     """
 
     kinds: Collection[str] = (endpoints.KIND,)
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, on_span: OnSpan = no_span) -> None:
         self._shared = shared
         self._surroundings: Surroundings | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -44,7 +45,7 @@ class Hosting:
             observer=shared.observer,
         )
         self._endpoints = Endpoints(shared, directory, ground, self._asynchronous.announce)
-        self.runtime = Runtime(directory, self._metrics, self._asynchronous.invoke)
+        self.runtime = Runtime(directory, self._metrics, self._asynchronous.invoke, on_span)
         self.operations: Mapping[str, Handler] = self._endpoints.operations
 
     async def start(self, surroundings: Surroundings) -> None:

@@ -19,7 +19,16 @@ from devkit.front.exchange import invocation_of, respond
 from devkit.front.forwarder import Forwarder
 from devkit.front.messages import Answer, Invocation
 from devkit.local_aws.sagemaker.hosted import Directory, Hosted, Variant
-from devkit.local_aws.services import Answering, Call, Handler, Result, StatelessService
+from devkit.local_aws.services import (
+    Answering,
+    Call,
+    Handler,
+    OnSpan,
+    Result,
+    StatelessService,
+    no_span,
+)
+from devkit.local_aws.traces import TRACE_HEADER, root_of
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -51,13 +60,21 @@ class Runtime(StatelessService):
         directory: The endpoints that take requests.
         meter: Counts them.
         invoke_async: Answers InvokeEndpointAsync.
+        on_span: Told of each invocation that is part of a trace.
     """
 
     name = "sagemaker-runtime"
     answers_pages = False
 
-    def __init__(self, directory: Directory, meter: Meter, invoke_async: Handler) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        meter: Meter,
+        invoke_async: Handler,
+        on_span: OnSpan = no_span,
+    ) -> None:
         self._directory = directory
+        self._on_span = on_span
         self._meter = meter
         self.operations: Mapping[str, Handler] = {
             "InvokeEndpoint": self._invoke,
@@ -106,6 +123,11 @@ class Runtime(StatelessService):
             response = await respond(request, answer)
         model_s, total_s = answered - asked, time.perf_counter() - begun
         self._meter.count(variant, answer, model_s=model_s, total_s=total_s)
+        trace_id = request.headers.get(TRACE_HEADER)
+        if trace_id is not None:
+            root = root_of(trace_id)
+            self._on_span(root, "container", model_s)
+            self._on_span(root, f"endpoint {name}", total_s)
         return response
 
     # --- as calls -----------------------------------------------------------------------------

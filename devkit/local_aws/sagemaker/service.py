@@ -18,7 +18,7 @@ from devkit.local_aws.sagemaker.studio.user_profiles import UserProfiles
 from devkit.local_aws.sagemaker.tags import Tags
 from devkit.local_aws.sagemaker.training_jobs import TrainingJobs
 from devkit.local_aws.sagemaker.workshop import Workshop
-from devkit.local_aws.services import Handler, Surroundings
+from devkit.local_aws.services import Handler, OnSpan, Surroundings, no_span
 from devkit.progress import Observer
 
 
@@ -63,16 +63,19 @@ class SageMaker:
         self._shared.pool.shutdown(wait=False)
 
 
-def live(folder: Path | None, workshop: Workshop, observer: Observer) -> tuple[SageMaker, Runtime]:
+def live(
+    folder: Path | None, workshop: Workshop, observer: Observer, on_span: OnSpan = no_span
+) -> tuple[SageMaker, Runtime]:
     """The service with all its parts, and that of the runtime.
 
     Args:
         folder: Where its records are kept; ``None`` keeps them in memory only.
         workshop: What jobs and endpoints are run with.
         observer: Is told what is not as one might expect.
+        on_span: Told of invocations that are part of a trace.
     """
     shared = Shared(records=Records(folder), workshop=workshop, observer=observer)
-    hosting = Hosting(shared)
+    hosting = Hosting(shared, on_span)
     return SageMaker(shared, [*all_parts(shared), hosting]), hosting.runtime
 
 
