@@ -222,7 +222,7 @@ def load(
     resolved: dict[str, Raw] = {}
     for layer in layers:
         _lay_over(resolved, layer)
-    return _build(root, resolved, _machine(environ))
+    return _build(root, resolved, machine(environ))
 
 
 def process_environment() -> Mapping[str, str]:
@@ -293,7 +293,7 @@ def _lay_over(below: dict[str, Raw], above: Mapping[str, Raw]) -> None:
         below[key] = raw
 
 
-def _build(root: Path, resolved: Mapping[str, Raw], machine: Machine) -> Settings:
+def _build(root: Path, resolved: Mapping[str, Raw], of_machine: Machine) -> Settings:
     values, problems = schema.read(resolved, root)
     if problems:
         raise ConfigError(
@@ -324,12 +324,13 @@ def _build(root: Path, resolved: Mapping[str, Raw], machine: Machine) -> Setting
         endpoint=(
             EndpointSettings(**table("endpoint")) if schema.is_there("endpoint", resolved) else None
         ),
-        machine=machine,
+        machine=of_machine,
         resolved=resolved,
     )
 
 
-def _machine(environ: Mapping[str, str]) -> Machine:
+def machine(environ: Mapping[str, str]) -> Machine:
+    """What the environment says, whatever the project is."""
     cache = environ.get("DEVKIT_CACHE_DIR") or _default_cache(environ)
     cert_path = environ.get("DOCKER_CERT_PATH")
     return Machine(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 import devkit
 from devkit.cli import (
@@ -14,6 +15,7 @@ from devkit.cli import (
     down,
     invoke,
     jobs,
+    lambda_,
     logs,
     plot,
     ps,
@@ -30,7 +32,7 @@ from devkit.config import process_environment
 
 COMMANDS = (
     *(run, build, train, serve, invoke, jobs, ps, logs, plot, stop, clean, config),
-    *(up, exec_, status, down),
+    *(up, exec_, status, down, lambda_),
 )
 
 
@@ -59,20 +61,29 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="In a project (a folder with devkit.toml), devkit run does the whole loop.",
     )
     parser.add_argument("--version", action="version", version=f"devkit {devkit.__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    common = _common()
-    for command in COMMANDS:
-        summary = (command.__doc__ or "").splitlines()[0].partition(": ")[2]
-        subparser = commands.add_parser(
-            command.__name__.rpartition(".")[2],
-            help=summary,
-            description=command.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            parents=[common],
-        )
-        command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run)
+    _add_commands(parser, COMMANDS, _common())
     return parser
+
+
+def _add_commands(
+    parser: argparse.ArgumentParser, modules: Sequence[ModuleType], common: argparse.ArgumentParser
+) -> None:
+    """Add commands; one that has ``COMMANDS`` is a group of them, with no flags of its own."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in modules:
+        group: Sequence[ModuleType] = getattr(module, "COMMANDS", ())
+        subparser = commands.add_parser(
+            module.__name__.rpartition(".")[2].rstrip("_"),
+            help=(module.__doc__ or "").splitlines()[0].partition(": ")[2],
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[] if group else [common],
+        )
+        if group:
+            _add_commands(subparser, group, common)
+        else:
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
 
 
 def _common() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from devkit.config import FunctionSettings
 from devkit.contract import LOCAL_ACCOUNT
 from devkit.errors import ConfigError, DevkitError
-from devkit.lambda_package import zip_folder
+from devkit.lambda_archive import members_of, write_zip
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.lambda_ import checks
 from devkit.watching import Snapshot, Watch, files_snapshot, folder_snapshot
@@ -117,7 +117,7 @@ class ProjectFunction:
                 remedy=f"set [lambda.{self.name}] source to the folder with its handler",
             )
         archive = io.BytesIO()
-        zip_folder(source, archive)
+        write_zip(members_of(source), archive)
         return archive.getvalue()
 
     def _layers(self) -> list[str]:
@@ -126,7 +126,8 @@ class ProjectFunction:
         if requirements is None or self._settings.source.is_file():
             return []
         archive = io.BytesIO()
-        zip_folder(self._install(requirements), archive, below="python")
+        installed = members_of(self._install(requirements))
+        write_zip({f"python/{name}": path for name, path in installed.items()}, archive)
         layer = self._make(
             "lambda",
             "PublishLayerVersion",
