@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devkit.cli import options
+
+if TYPE_CHECKING:
+    from devkit.local_aws.state import Endpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,14 +22,16 @@ def run(arguments: argparse.Namespace) -> None:
     from devkit.local_aws.state import State
 
     endpoint, said = session.status(State(options.project(arguments).settings.root))
-    arguments.terminal.result({**endpoint.document(), **said}, _text(endpoint.pid, said))
+    document = {**endpoint.document(), **said}
+    arguments.terminal.result(document, _text(endpoint, said))
 
 
-def _text(pid: int, said: Mapping[str, Any]) -> str:
+def _text(endpoint: Endpoint, said: Mapping[str, Any]) -> str:
     lines = [
         f"address     {said['url']}",
         f"containers  {said['container_url']}",
-        f"process     {pid}, up for {said['uptime_s']:.0f} s",
+        *([f"gateway     {endpoint.gateway}"] if endpoint.gateway else []),
+        f"process     {endpoint.pid}, up for {said['uptime_s']:.0f} s",
         "services    moto's, and of devkit's own:",
     ]
     lines += [f"              {name}: {', '.join(ops)}" for name, ops in said["services"].items()]

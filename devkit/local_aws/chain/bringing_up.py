@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devkit.errors import DevkitError, NotFound
+from devkit.lambda_requirements import install_requirements
 from devkit.local_aws.chain import model
 from devkit.local_aws.chain.api import make_api
 from devkit.local_aws.chain.functions import ProjectFunction, make_role
@@ -38,7 +39,6 @@ class BringingUp:
         settings: The project's.
         aws: The local AWS; it is up.
         observer: Is told how it goes.
-        install: Installs a file of requirements; returns the folder that they are in.
     """
 
     def __init__(
@@ -46,12 +46,13 @@ class BringingUp:
         settings: Settings,
         aws: LocalAws,
         observer: Observer,
-        install: Callable[[Path], Path],
     ) -> None:
         self._settings = settings
         self._aws = aws
         self._observer = observer
-        self._functions = [ProjectFunction(each, aws.make, install) for each in settings.functions]
+        self._functions = [
+            ProjectFunction(each, aws.make, self._install) for each in settings.functions
+        ]
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self._training: subprocess.Popen[bytes] | None = None
@@ -176,6 +177,10 @@ class BringingUp:
             "no model could be trained for the endpoint",
             remedy="mend what devkit train says, then devkit up again",
         )
+
+    def _install(self, requirements: Path) -> Path:
+        machine, on_line = self._settings.machine, self._observer.build_line
+        return install_requirements(requirements, machine, on_line)
 
     def _upload(self, archive: Path, bucket: str, key: str) -> None:
         client = s3_client(S3Settings(endpoint_url=self._aws.url))

@@ -21,6 +21,7 @@ from devkit.watching import Snapshot, Watch, files_snapshot, folder_snapshot
 
 ROLE_NAME = "devkit-functions"
 _ROLE = f"arn:aws:iam::{LOCAL_ACCOUNT}:role/{ROLE_NAME}"
+_CONFLICT = "ResourceConflictException"
 _TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -73,27 +74,26 @@ class ProjectFunction:
         return self._settings.name
 
     def make(self) -> None:
-        """Make it, or make it anew.
+        """Make it, or bring it up to date.
 
         Raises:
             DevkitError: Its code cannot be packed, or AWS would refuse it.
         """
         settings = self._settings
-        content = self._code()
-        parameters: dict[str, Any] = {
+        code = {"ZipFile": self._code()}
+        configuration: dict[str, Any] = {
             "FunctionName": settings.name,
             "Runtime": settings.runtime,
             "Role": _ROLE,
             "Handler": settings.handler,
-            "Code": {"ZipFile": content},
             "MemorySize": settings.memory_mb,
             "Timeout": settings.timeout_s,
             "Environment": {"Variables": dict(settings.environment)},
             "Layers": self._layers(),
         }
         try:
-            checks.require_creatable(parameters)
-            self._make("lambda", "CreateFunction", parameters)
+            checks.require_creatable({**configuration, "Code": code})
+            self._put(configuration, code)
             if settings.reserved_concurrency is not None:
                 reserved = {
                     "FunctionName": settings.name,
@@ -102,6 +102,15 @@ class ProjectFunction:
                 self._make("lambda", "PutFunctionConcurrency", reserved)
         except AwsError as error:
             raise DevkitError(f"AWS would refuse the function {settings.name}: {error}") from None
+
+    def _put(self, configuration: Mapping[str, Any], code: Mapping[str, Any]) -> None:
+        try:
+            self._make("lambda", "CreateFunction", {**configuration, "Code": code})
+        except AwsError as error:
+            if error.code != _CONFLICT:
+                raise
+            self._make("lambda", "UpdateFunctionConfiguration", configuration)
+            self._make("lambda", "UpdateFunctionCode", {"FunctionName": self.name, **code})
 
     def changed(self) -> list[str]:
         """What of its files has changed since the last time, once that has settled."""

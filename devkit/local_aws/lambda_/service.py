@@ -166,17 +166,7 @@ class Lambda:
 
     async def _create(self, call: Call) -> Result:
         await asyncio.to_thread(checks.require_creatable, call.parameters)
-        reference = Reference.parse(call.parameters["FunctionName"], region=call.region)
-        try:
-            await self._runner.find(Reference(reference.region, reference.name, None))
-        except AwsError:
-            return await self._asked(call)
-        raise AwsError(
-            "ResourceConflictException",
-            f"Function already exist: {reference.name}",
-            HTTPStatus.CONFLICT,
-            {"Type": "User"},
-        )
+        return await self._asked(call)
 
     async def _update_code(self, call: Call) -> Result:
         await asyncio.to_thread(checks.require_code, call.parameters)
