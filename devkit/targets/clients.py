@@ -1,8 +1,8 @@
 """The seam to SageMaker's APIs, whoever answers them: AWS, the local AWS, the SDK's local mode.
 
 One way to call an operation, with the parameters and the answers of AWS's own API, and one error.
-``aws.py`` makes such clients with boto3 (for AWS, and for the local AWS where ``AWS_ENDPOINT_URL`` names
-it), ``sdk/`` with the SageMaker Python SDK's ``LocalSession``.
+``aws.py`` makes such clients with boto3 (for AWS, and for the local AWS where ``AWS_ENDPOINT_URL``
+names it), ``sdk/`` with the SageMaker Python SDK's ``LocalSession``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class CallFailed(DevkitError):
     answered.
     """
 
-    exit_code = 10
+    exit_code = 11
 
     def __init__(
         self, operation: str, code: str | None, message: str, *, remedy: str | None = None
