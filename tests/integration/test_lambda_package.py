@@ -182,7 +182,7 @@ def test_a_full_disk_leaves_what_was_there(folder: Folder) -> None:
 
 def test_a_local_function_gets_a_folder_for_this_machine(folder: Folder, cache: Path) -> None:
     folder.requires("simplejson==3.20.1\n")
-    machine = config.machine({**folder.environment, "AWS_SECRET_ACCESS_KEY": "private"})
+    machine = config.machine(folder.environment)
     lines: list[str] = []
     path = install_requirements(folder.code / "requirements.txt", machine, lines.append)
     assert path.is_relative_to(cache)

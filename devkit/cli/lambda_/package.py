@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     dependencies = _dependencies(arguments)
     with step(arguments.terminal, "package") as under_way:
         made = package(folder, target, dependencies)
-        under_way.detail = f"{made.files} files, {made.archive_bytes / (1 << 20):.1f} MB"
+        under_way.detail = _summary(made)
     for note in made.notes:
         arguments.terminal.note(note)
     arguments.terminal.result(_document(made, arguments), str(made.path))
@@ -75,6 +75,11 @@ def _dependencies(arguments: argparse.Namespace) -> Path | None:
         under_way.detail = f"{requirements} for {platform.runtime} on {platform.architecture}"
         on_line = arguments.terminal.build_line
         return install_requirements(requirements, machine, on_line, platform=platform)
+
+
+def _summary(made: Package) -> str:
+    files = "1 file" if made.files == 1 else f"{made.files} files"
+    return f"{files}, {made.archive_bytes / (1 << 20):.3g} MB"
 
 
 def _document(made: Package, arguments: argparse.Namespace) -> dict[str, object]:
