@@ -107,6 +107,8 @@ def test_moto_is_imported_when_it_is_needed_and_not_before() -> None:
     assert shown.stdout.strip() == ""
     outside_s3 = {name for name in users_of("moto") if not name.startswith("fake_s3/")}
     assert outside_s3 == {
+        "local_aws/gateway/definitions.py",
+        "local_aws/gateway/snapshots.py",
         "local_aws/lambda_/definitions.py",
         "local_aws/lambda_/from_moto.py",
         "local_aws/moto_dispatch.py",
