@@ -30,13 +30,12 @@ from devkit.job import (
     Status,
     TrainingJob,
 )
-from devkit.local_run import Server, TrainingResult
 from devkit.model_source import is_archive
 from devkit.ports import require_free_port
 from devkit.progress import Observer, Silent, step
 from devkit.s3 import NO_S3, s3_client
 from devkit.store import Run, Store
-from devkit.targets.base import Target
+from devkit.targets.base import Deployed, Target, Trained
 from devkit.targets.local import LocalTarget
 
 
@@ -46,7 +45,7 @@ class RunResult:
 
     answer: Any
     """The server's answer, decoded where it is JSON."""
-    training: TrainingResult
+    training: Trained
 
 
 _NOT_BUILT = Image(reference="(not built yet)", id="")
@@ -183,7 +182,7 @@ class Project:
         channels: Mapping[str, Path | str] | None = None,
         interrupt_after_s: Sequence[float] = (),
         image: Image | None = None,
-    ) -> TrainingResult:
+    ) -> Trained:
         """Build, and run a training job to its end.
 
         Args:
@@ -200,7 +199,7 @@ class Project:
         """
         job = self._job(name, hyperparameters or {}, channels or {}, interrupt_after_s)
         target = self.target
-        job = replace(job, image=image or self.build())
+        job = replace(job, image=image or target.image(self.build))
         with step(self._observer, "train") as training:
             training.detail = job.name
             result = target.train(job)
@@ -212,12 +211,12 @@ class Project:
         self,
         *,
         name: str | None = None,
-        model: Path | str | None = None,
+        model: Location | str | None = None,
         port: int | None = None,
         image: Image | None = None,
         reload: bool = False,
         debug_port: int | None = None,
-    ) -> Iterator[Server]:
+    ) -> Iterator[Deployed]:
         """Serve a model until the end of the block; the ping is good when the block begins.
 
         A server that turns bad is replaced, and keeps its address (§2.3).
@@ -250,7 +249,7 @@ class Project:
         if debug_port is not None:
             require_free_port(debug_port, other="--debug-port")
         target = self.target
-        spec = replace(spec, image=image or self.build())
+        spec = replace(spec, image=image or target.image(self.build))
         if reload:
             spec = self._with_program(spec)
         with ExitStack() as stack:
@@ -384,7 +383,7 @@ class Project:
 
     # --- what there is -----------------------------------------------------------------------
 
-    def find_model(self, model: Path | str | None) -> Location:
+    def find_model(self, model: Location | str | None) -> Location:
         """The model behind a path, an S3 URI, a job's name, or the newest completed job.
 
         S3 is not asked yet.
@@ -395,9 +394,9 @@ class Project:
         """
         if model is None:
             return self.newest_job().model_archive
-        if "://" in str(model):
+        if isinstance(model, S3Uri) or "://" in str(model):
             uri = parse_s3_uri(str(model))
-            if not self.settings.s3.named:
+            if self.settings.target == "local" and not self.settings.s3.named:
                 raise ConfigError(f"the model {uri} is in S3, and {NO_S3}")
             return uri
         if Path(model).is_file() or "/" in str(model):

@@ -45,8 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         name=arguments.name,
         interrupt_after_s=interruptions(arguments.spot_interrupt_after, arguments.spot_seed),
     )
-    document = {"job": result.name, **result.outcome.document()}
-    arguments.terminal.result(document, str(result.model))
+    arguments.terminal.result(result.document(), str(result.model))
 
 
 def _seconds(text: str) -> float:

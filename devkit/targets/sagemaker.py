@@ -1,0 +1,345 @@
+"""The targets that speak SageMaker's API: AWS, the local AWS in its place, the SDK's local mode.
+
+One implementation, over :class:`~devkit.targets.clients.Clients`: the flag swaps the clients, never
+what is done. Whatever is made is in the ledger before the call that makes it.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, NoReturn
+
+from devkit.channels.locations import Location, S3Uri
+from devkit.engines.base import Image
+from devkit.errors import ConfigError, InvocationFailed, ServingFailed, TrainingFailed
+from devkit.job import ServeSpec, TrainingJob
+from devkit.progress import Observer
+from devkit.runtime_client import Reply, decode, encode
+from devkit.targets import requests
+from devkit.targets.base import TargetName
+from devkit.targets.clients import CallFailed, Clients
+from devkit.targets.following import JobFollower, Lines
+from devkit.targets.ledger import Kind, Ledger, Resource
+from devkit.targets.requests import Cloud
+from devkit.targets.teardown import Teardown
+from devkit.targets.uploads import Uploads
+
+ENDPOINTS = "/aws/sagemaker/Endpoints"
+_ROLE_NOT_YET = "Could not assume role"
+_ROLE_S = 60.0
+_ROLE_POLL_S = 3.0
+_OK = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudTraining:
+    """A training job that has ended well; :class:`~devkit.targets.base.Trained`."""
+
+    name: str
+    status: str
+    model: S3Uri | None
+    metrics: Mapping[str, float]
+    description: Mapping[str, Any] = field(repr=False)
+
+    def summary(self) -> str:
+        """The job in one line."""
+        metrics = "".join(f" {name}={value:g}" for name, value in self.metrics.items())
+        return f"{self.name} {self.status}{metrics}"
+
+    def document(self) -> dict[str, object]:
+        """The job for machines."""
+        return {
+            "job": self.name,
+            "status": self.status,
+            "secondary_status": self.description.get("SecondaryStatus"),
+            "failure_reason": self.description.get("FailureReason"),
+            "model": None if self.model is None else str(self.model),
+            "metrics": dict(self.metrics),
+        }
+
+
+class CloudServer:
+    """An endpoint in service; :class:`~devkit.targets.base.Deployed`.
+
+    Args:
+        name: The endpoint's.
+        clients: Invoke it.
+    """
+
+    url: str | None = None
+
+    def __init__(self, name: str, clients: Clients) -> None:
+        self.name = name
+        self._clients = clients
+
+    def invoke(
+        self, data: Any, *, content_type: str | None = None, accept: str | None = None
+    ) -> Any:
+        """Ask for a prediction; decoded where it is JSON.
+
+        Raises:
+            InvocationFailed: The answer is an error.
+        """
+        return decode(self.reply(data, content_type=content_type, accept=accept))
+
+    def wait(self) -> NoReturn:
+        """Until Ctrl-C or SIGTERM: SageMaker keeps it in service."""
+        while True:
+            signal.pause()
+
+    def reply(
+        self, data: Any, *, content_type: str | None = None, accept: str | None = None
+    ) -> Reply:
+        """Ask for a prediction; the answer as it comes.
+
+        Raises:
+            InvocationFailed: The answer is an error.
+        """
+        try:
+            answer = self._clients.call(
+                "sagemaker-runtime",
+                "InvokeEndpoint",
+                {
+                    "EndpointName": self.name,
+                    "Body": encode(data),
+                    "ContentType": content_type or "application/json",
+                    **({"Accept": accept} if accept else {}),
+                },
+            )
+        except CallFailed as error:
+            raise InvocationFailed(error.message, remedy=error.remedy) from error
+        return Reply(_OK, answer.get("ContentType", "application/octet-stream"), answer["Body"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SageMakerTarget:
+    """A :class:`~devkit.targets.base.Target`."""
+
+    name: TargetName
+    clients: Clients
+    cloud: Cloud
+    ledger: Ledger
+    observer: Observer
+    publish: Callable[[Callable[[], Image]], str]
+    """Has the image where SageMaker finds it; returns its URI."""
+    poll_s: float = 1.0
+    with_logs: bool = True
+    """Whether log lines are read from CloudWatch."""
+    ttl_s: float | None = None
+    """After what time a deployment is to be deleted."""
+    sleep: Callable[[float], None] = time.sleep
+
+    def image(self, build: Callable[[], Image]) -> Image:
+        """The image, where SageMaker finds it."""
+        uri = self.publish(build)
+        return Image(reference=uri, id=uri)
+
+    # --- training -----------------------------------------------------------------------------
+
+    def train(self, job: TrainingJob) -> CloudTraining:
+        """Run a training job to its end.
+
+        Raises:
+            ConfigError: It has what only the local target has.
+            TrainingFailed: It failed, with its reason and its last lines.
+            CallFailed: SageMaker refuses it.
+            KeyboardInterrupt: After it was stopped.
+        """
+        _require_cloudy(job)
+        channels = {each.name: self._located(each.name, each.location) for each in job.channels}
+        parameters = requests.training_job(job, job.image.reference, channels, self.cloud)
+        resource = self._resource(
+            "training-job", job.name, self.cloud.train_instance, job.host_count
+        )
+        self._make(resource, "CreateTrainingJob", parameters)
+        follower = JobFollower(
+            self.clients,
+            self.observer,
+            poll_s=self.poll_s,
+            with_logs=self.with_logs,
+            sleep=self.sleep,
+        )
+        try:
+            description, tail = follower.follow(job.name)
+        except KeyboardInterrupt:
+            self.clients.call("sagemaker", "StopTrainingJob", {"TrainingJobName": job.name})
+            follower.follow(job.name)
+            self.ledger.remove(resource)
+            raise
+        self.ledger.remove(resource)  # nothing runs because of it any more
+        return _result(job.name, description, tail)
+
+    # --- hosting ------------------------------------------------------------------------------
+
+    @contextmanager
+    def deploy(self, spec: ServeSpec) -> Iterator[CloudServer]:
+        """Deploy a model until the end of the block.
+
+        Raises:
+            ServingFailed: The endpoint does not come up, with its reason.
+            CallFailed: SageMaker refuses it.
+        """
+        try:
+            yield self.create(spec)
+        finally:
+            self.delete(spec.name)
+
+    def create(self, spec: ServeSpec) -> CloudServer:
+        """Deploy a model; it stays until it is deleted.
+
+        Raises:
+            ServingFailed: The endpoint does not come up, with its reason.
+            CallFailed: SageMaker refuses it.
+        """
+        archive = None if spec.model is None else self._located("models", spec.model)
+        image = spec.image.reference
+        self._make(
+            self._resource("model", spec.name),
+            "CreateModel",
+            requests.model(spec, image, archive, self.cloud),
+        )
+        self._make(
+            self._resource("endpoint-config", spec.name),
+            "CreateEndpointConfig",
+            requests.endpoint_config(spec, self.cloud),
+        )
+        serverless = spec.profile == "serverless"
+        self._make(
+            self._resource(
+                "endpoint", spec.name, None if serverless else self.cloud.serve_instance, 1
+            ),
+            "CreateEndpoint",
+            requests.endpoint(spec, self.cloud),
+        )
+        self._await_endpoint(spec.name)
+        return CloudServer(spec.name, self.clients)
+
+    def server(self, name: str) -> CloudServer:
+        """An endpoint that is there."""
+        return CloudServer(name, self.clients)
+
+    def delete(self, name: str) -> None:
+        """Delete what was made for a deployment, as far as it can be deleted now."""
+        those = [
+            each
+            for each in self.ledger.resources(self.name)
+            if each.name == name and each.kind in ("endpoint", "endpoint-config", "model")
+        ]
+        teardown = Teardown(self.clients, self.ledger, sleep=self.sleep, poll_s=self.poll_s)
+        for left in teardown.delete(those):
+            self.observer.note(f"{left.resource.kind} {name} is left: {left.why}")
+
+    def _await_endpoint(self, name: str) -> None:
+        while True:
+            endpoint = self.clients.call("sagemaker", "DescribeEndpoint", {"EndpointName": name})
+            status = endpoint["EndpointStatus"]
+            if status == "InService":
+                return
+            if status != "Creating":
+                raise self._not_served(name, status, endpoint.get("FailureReason"))
+            self.sleep(self.poll_s)
+
+    def _not_served(self, name: str, status: str, reason: str | None) -> ServingFailed:
+        lines = Lines(self.clients, f"{ENDPOINTS}/{name}", "", lambda _host, _line: None)
+        if self.with_logs:
+            lines.read()
+        return ServingFailed(
+            f"endpoint {name} is {status}: {reason or 'no reason is given'}",
+            log_tail=lines.tail,
+            remedy="mend what its log says, then deploy again; devkit down deletes what is left",
+        )
+
+    # --- what both need -----------------------------------------------------------------------
+
+    def _located(self, name: str, location: Location) -> S3Uri:
+        if isinstance(location, S3Uri):
+            return location
+
+        def on_new(place: S3Uri) -> None:
+            self.ledger.add(self._resource("object", str(place)))
+
+        uploads = Uploads(self.clients, self.cloud.place("data", ""), on_new)
+        return uploads.put(name, Path(location))
+
+    def _make(self, resource: Resource, operation: str, parameters: Mapping[str, Any]) -> None:
+        """Make something that is written down before.
+
+        Raises:
+            CallFailed: It is refused.
+        """
+        self.ledger.add(resource)
+        waited_s = 0.0
+        while True:
+            try:
+                self.clients.call("sagemaker", operation, parameters)
+            except CallFailed as error:
+                if _ROLE_NOT_YET not in error.reason or waited_s >= _ROLE_S:
+                    raise
+                self.sleep(_ROLE_POLL_S)  # IAM tells of a new role with a delay
+                waited_s += _ROLE_POLL_S
+            else:
+                return
+
+    def _resource(
+        self, kind: Kind, name: str, instance_type: str | None = None, instances: int = 0
+    ) -> Resource:
+        now = datetime.now(timezone.utc)
+        ttl = None if self.ttl_s is None else timedelta(seconds=self.ttl_s)
+        return Resource(
+            kind=kind,
+            name=name,
+            target=self.name,
+            account=self.clients.account,
+            region=self.clients.region,
+            made=now.isoformat(timespec="seconds"),
+            instance_type=instance_type,
+            instances=instances,
+            until=None if ttl is None else (now + ttl).isoformat(timespec="seconds"),
+        )
+
+
+def _require_cloudy(job: TrainingJob) -> None:
+    """Make sure that a job has nothing that only an engine of this machine can do.
+
+    Raises:
+        ConfigError: It has.
+    """
+    if job.interrupt_after_s:
+        raise ConfigError(
+            "--spot-interrupt-after is for --target local: elsewhere AWS decides when",
+            remedy="[aws] spot = true asks for spot capacity",
+        )
+    checkpoints = job.checkpoints
+    if checkpoints is not None and not isinstance(checkpoints.location, S3Uri):
+        raise ConfigError(
+            f"the checkpoints are in {checkpoints.location}, which SageMaker cannot reach",
+            remedy="name a prefix in S3: --checkpoints s3://bucket/prefix",
+        )
+
+
+def _result(name: str, description: Mapping[str, Any], tail: list[str]) -> CloudTraining:
+    status = description["TrainingJobStatus"]
+    if status == "Failed":
+        reason = description.get("FailureReason", "no reason is given")
+        raise TrainingFailed(
+            f"training job {name} failed: {reason}",
+            log_tail=tail,
+            remedy=f"the whole log: devkit logs {name}",
+        )
+    artifacts = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    bucket, _, key = (artifacts or "").removeprefix("s3://").partition("/")
+    return CloudTraining(
+        name=name,
+        status=status,
+        model=S3Uri(bucket, key) if artifacts else None,
+        metrics={
+            each["MetricName"]: each["Value"] for each in description.get("FinalMetricDataList", ())
+        },
+        description=description,
+    )
