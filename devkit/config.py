@@ -171,6 +171,8 @@ class Settings:
     """The project's folder: the one with ``devkit.toml``."""
     name: str
     engine: str
+    target: str
+    """Where jobs and servers go: ``local``, ``sagemaker-local`` or ``aws``."""
     image: ImageSettings
     train: TrainSettings
     serve: ServeSettings
@@ -309,6 +311,7 @@ def _build(root: Path, resolved: Mapping[str, Raw], of_machine: Machine) -> Sett
         root=root,
         name=values["project.name"],
         engine=values["project.engine"],
+        target=values["project.target"],
         image=ImageSettings(**table("image")),
         train=TrainSettings(**table("train")),
         serve=ServeSettings(**table("serve")),

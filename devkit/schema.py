@@ -19,6 +19,7 @@ _ENGINES = ("auto", "docker", "process")
 READERS: dict[str, Reader] = {
     "project.name": readers.project_name,
     "project.engine": readers.one_of(*_ENGINES),
+    "project.target": readers.one_of("local", "sagemaker-local", "aws"),
     "image.context": readers.path,
     "image.program": readers.path,
     "image.program_path": readers.container_path,
@@ -93,6 +94,7 @@ TABLES = {
 DEFAULT_TEXT: dict[str, object] = {
     "project.name": "(the folder's name)",
     "project.engine": "auto",
+    "project.target": "local",
     "image.context": "image",
     "image.program": "image/program",
     "image.program_path": "/opt/program",
@@ -140,7 +142,7 @@ DEFAULT_TEXT: dict[str, object] = {
 }
 
 # Variables for what changes from command to command.
-SHORT_VARIABLES = {"project.engine": "DEVKIT_ENGINE"}
+SHORT_VARIABLES = {"project.engine": "DEVKIT_ENGINE", "project.target": "DEVKIT_TARGET"}
 
 
 _T = TypeVar("_T")
@@ -209,6 +211,7 @@ def defaults(root: Path) -> dict[str, Any]:
     return {
         "project.name": _default_name(root),
         "project.engine": "auto",
+        "project.target": "local",
         "image.context": root / "image",
         "image.program": root / "image" / "program",
         "image.program_path": "/opt/program",

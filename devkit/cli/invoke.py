@@ -28,6 +28,7 @@ _HTTP_PORT = 80
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
+    options.add_target(parser)
     options.add_data(parser)
     parser.add_argument("--accept", metavar="TYPE", help="what the answer should be")
     parser.add_argument("--server", metavar="NAME", help="which (default: the newest running one)")

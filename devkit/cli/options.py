@@ -67,6 +67,16 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--content-type", metavar="TYPE", help="default: application/json")
 
 
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """``--target``."""
+    parser.add_argument(
+        "--target",
+        choices=("local", "sagemaker-local", "aws"),
+        help="where it happens: on an engine here (local), in the SageMaker SDK's local mode, or "
+        "in AWS (default: local)",
+    )
+
+
 def add_startup_timeout(parser: argparse.ArgumentParser) -> None:
     """How long a server may take to come up."""
     parser.add_argument(
@@ -123,6 +133,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
     flags = vars(arguments)
     single = {
         "project.engine": "engine",
+        "project.target": "target",
         "image.tag": "tag",
         "train.checkpoints": "checkpoints",
         "train.instances": "instances",

@@ -17,6 +17,7 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
+    options.add_target(parser)
     options.add_image(parser)
     options.add_training(parser)
     parser.add_argument("--name", help="the job's name (default: made up)")

@@ -311,8 +311,7 @@ def _live(settings: Settings, state: State, observer: Observer) -> _Live:
         )
     )
     front = gateway(functions, on_span=traces.add)
-    services = [Repositories(), sagemaker, functions, front, runtime]
-    return _Live(services, [runtime, front, traces])
+    return _Live([Repositories(), sagemaker, functions, front, runtime], [runtime, front, traces])
 
 
 def _bridge(settings: Settings, observer: Observer) -> str | None:
