@@ -191,6 +191,7 @@ class Process:
         """Have everything told that it has written up to now: it is in the pipe."""
         if not self.exited.done():
             self._read()
+            self._tell_unfinished()
 
     def peak_memory_bytes(self) -> int | None:
         """The most that it has used."""
@@ -217,10 +218,14 @@ class Process:
                 self._tell(line)
         self._loop.remove_reader(self._output)
         os.close(self._output)
-        if self._unfinished:
-            self._tell(self._unfinished)
+        self._tell_unfinished()
         waiting = self._loop.run_in_executor(self._pool, self._exit_code)
         waiting.add_done_callback(self._exit)
+
+    def _tell_unfinished(self) -> None:
+        unfinished, self._unfinished = self._unfinished, b""
+        if unfinished:
+            self._tell(unfinished)
 
     def _tell(self, line: bytes) -> None:
         # AWS's runtime client has the lines of a traceback as one, with these between them.
@@ -244,7 +249,7 @@ def _started(plan: Plan, output: int) -> OwnSupervisor:
         StoreError: What it needs cannot be written.
     """
     try:
-        lay_out(plan)
+        lay_out(plan, home=False)  # in AWS, /tmp is empty
         return OwnSupervisor(plan, output=output)
     except OSError as error:
         _forget(plan)
