@@ -22,13 +22,14 @@ from devkit.local_aws.lambda_.invocations import (
 )
 from devkit.local_aws.lambda_.limits import INIT_S
 from devkit.local_aws.lambda_.programs import Order, Program, Starter
-from devkit.local_aws.lambda_.runtime_api import RuntimeApi
+from devkit.local_aws.lambda_.runtime_api import RuntimeApi, Work
 
 OnLine = Callable[[str], None]
 _KILLED = 137
 _MEGABYTE = 1024 * 1024
 _WATCH_S = 0.1
 _LAST_LINES_S = 1.0
+_TAKE_S = 2.0  # what waits for work takes it in milliseconds
 
 
 class InitFailed(Exception):
@@ -111,8 +112,9 @@ class Instance:
         """
         assert self._program is not None, "start() comes first"  # noqa: S101
         self._tail = Tail()
+        work = await self._taken(self._program, invocation)
         watch = Stopwatch()
-        ended = await self._done(self._program, invocation)
+        ended = await self._done(self._program, work)
         duration_s = watch.seconds()
         await self._program.settle()
         ended = self._within_memory(self._program, invocation, ended)
@@ -162,9 +164,22 @@ class Instance:
 
     # --- its work -----------------------------------------------------------------------------
 
-    async def _done(self, program: Program, invocation: Invocation) -> Ended:
+    async def _taken(self, program: Program, invocation: Invocation) -> Work:
+        """Hand over what is to be done."""
         timeout_s = self.definition.timeout_s
         work = self._api.hand(invocation, timeout_s, lambda: self._on_start(invocation))
+        waited: set[asyncio.Future[Any]] = {work.taken, program.exited}
+        await asyncio.wait(waited, timeout=_TAKE_S, return_when=asyncio.FIRST_COMPLETED)
+        if not work.taken.done():
+            work.withdraw()
+            self.usable = False
+            self._tail = None
+            raise NotTaken
+        return work
+
+    async def _done(self, program: Program, work: Work) -> Ended:
+        timeout_s = self.definition.timeout_s
+        request_id = work.invocation.request_id
         watch = Stopwatch()
         waited: set[asyncio.Future[Any]] = {work.ended, program.exited}
         while True:
@@ -177,30 +192,22 @@ class Instance:
             if work.ended.done():
                 return work.ended.result()
             if program.exited.done():
-                return self._exited(work.taken, invocation, program.exited.result())
+                self.usable = False
+                return exited(request_id, program.exited.result())
             if self._uses_too_much(program):
                 self.usable = False
                 await program.end()
         self.usable = False
-        ended = timed_out(invocation.request_id, timeout_s)
+        ended = timed_out(request_id, timeout_s)
         await program.end()
         moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")[:-6]
-        self._on_line(
-            f"{moment}Z {invocation.request_id} Task timed out after {timeout_s:.2f} seconds"
-        )
+        self._on_line(f"{moment}Z {request_id} Task timed out after {timeout_s:.2f} seconds")
         return ended
 
     def _on_start(self, invocation: Invocation) -> None:
         self._on_line(
             f"START RequestId: {invocation.request_id} Version: {self.definition.version}"
         )
-
-    def _exited(self, taken: bool, invocation: Invocation, code: int) -> Ended:
-        self.usable = False
-        if not taken:
-            self._tail = None
-            raise NotTaken
-        return exited(invocation.request_id, code)
 
     def _uses_too_much(self, program: Program) -> bool:
         self._peak_bytes = program.peak_memory_bytes()
