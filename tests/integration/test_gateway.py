@@ -563,7 +563,8 @@ def test_a_mock_answers_by_its_templates(url: str) -> None:
         integration={
             "type": "MOCK",
             "requestTemplates": {
-                "application/json": "{\"statusCode\": #if($input.params('bad') == '1')400#{else}200#end}"
+                "application/json": "#set($bad = $input.params('bad'))"
+                '{"statusCode": #if($bad == "1")400#{else}200#end}'
             },
             "passthroughBehavior": "NEVER",
         },
