@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.gateway.service import gateway
@@ -378,6 +379,8 @@ def test_what_devkit_does_not_do_is_refused_by_name(url: str) -> None:
     assert socket_call.status == 400
     assert "WebSocket" in socket_call.json["message"]
     assert "_gateway" not in sockets["ApiEndpoint"]
+    with pytest.raises(ClientError, match="UpdateIntegration"):
+        api.gateway.update_api(ApiId=api.id, Target=arn("echo"))
 
 
 def test_a_body_over_10_mb_is_refused_before_it_is_read(url: str) -> None:
@@ -780,6 +783,7 @@ def test_rest_authorizers_answer_with_policies(url: str, functions: FakeFunction
             type=kind,
             authorizerUri=invocation_uri("judge-token"),
             identitySource=f"method.request.header.{source}",
+            identityValidationExpression="[a-z]+",
         )
         more = {"authorizationType": "CUSTOM", "authorizerId": made["id"]}
         api.proxy("GET", f"/{kind.lower()}", "echo", **more)
@@ -795,6 +799,7 @@ def test_rest_authorizers_answer_with_policies(url: str, functions: FakeFunction
     }
     assert (ask("no").status, ask("unknown").status, ask("broken").status) == (403, 401, 500)
     assert call(f"{api.url()}/token").json == {"message": "Unauthorized"}
+    assert ask("YES").status == 401  # which nobody is asked about
     assert call(f"{api.url()}/request", headers={"X-Who": "yes"}).status == 200
     assert call(f"{api.url()}/request").status == 401
 
