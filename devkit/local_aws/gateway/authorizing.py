@@ -29,14 +29,6 @@ class Unauthorized(Exception):
     """Nothing in the request says who asks, or the authorizer does not know them: 401."""
 
 
-class Denied(Exception):
-    """The authorizer says no: 403. Whether it said so expressly is in the argument."""
-
-    def __init__(self, *, explicit: bool) -> None:
-        super().__init__(explicit)
-        self.explicit = explicit
-
-
 class AuthorizerFailed(Exception):
     """The authorizer failed, or said what means nothing: 500."""
 

@@ -27,7 +27,7 @@ class Operations:
             "GetApi": self._told(_ask),
             "GetApis": self._told(_ask),
             "ReimportApi": self._told(_ask),
-            "UpdateApi": self._told(_ask),
+            "UpdateApi": self._told(_update),
         }
 
     def start(self, surroundings: Surroundings) -> None:
@@ -84,6 +84,16 @@ async def _quickly(call: Call, api_id: str) -> None:
     }
     await _do(call, "CreateRoute", route)
     await _do(call, "CreateStage", {"ApiId": api_id, "StageName": DEFAULT, "AutoDeploy": True})
+
+
+async def _update(call: Call) -> dict[str, Any]:
+    if any(name in call.parameters for name in _QUICK):
+        raise AwsError(
+            "UnsupportedOperationException",
+            "devkit's local AWS does not update what a quick create has made through UpdateApi: "
+            "use UpdateIntegration and UpdateRoute.",
+        )
+    return await _ask(call)
 
 
 async def _ask(call: Call) -> dict[str, Any]:

@@ -56,6 +56,12 @@ def too_large() -> Told:
     return Told(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
 
 
+def with_identifier(answer: Answer, request: Request) -> Answer:
+    """An answer with what AWS calls its request."""
+    identifier = ("apigw-requestid", request.extended_request_id)
+    return answer.with_headers(answer.headers.replacing(identifier))
+
+
 class HttpApis:
     """Answers calls to HTTP APIs.
 
@@ -88,9 +94,7 @@ class HttpApis:
             answer = await self._answer(api, request)
         except Told as told:
             answer = cors.with_cors(api.cors, request, told.answer)
-        return answer.with_headers(
-            answer.headers.replacing(("apigw-requestid", request.extended_request_id))
-        )
+        return with_identifier(answer, request)
 
     async def _answer(self, api: HttpApi, request: Request) -> Answer:
         at = staged(api, request.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ Pairs = tuple[tuple[str, str], ...]
 
 JSON = "application/json"
 
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
+_UNSENDABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -65,6 +68,11 @@ class Headers:
     def replacing(self, *pairs: tuple[str, str]) -> Headers:
         """These with other values for some."""
         return self.without(*(name for name, _ in pairs)).plus(*pairs)
+
+
+def can_be_sent(name: str, value: str) -> bool:
+    """Whether this is a header (RFC 9110, section 5)."""
+    return _NAME.fullmatch(name) is not None and _UNSENDABLE.search(value) is None
 
 
 @dataclass(frozen=True, kw_only=True)

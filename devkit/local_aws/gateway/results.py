@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from devkit.local_aws.gateway.bodies import from_base64
-from devkit.local_aws.gateway.messages import JSON, Answer, Headers
+from devkit.local_aws.gateway.messages import JSON, Answer, Headers, can_be_sent
 
 _LOWEST, _HIGHEST = 200, 599
 _CONTENT_TYPE = "Content-Type"
@@ -138,8 +138,6 @@ def _several(headers: Any) -> Iterator[tuple[str, str]]:
 
 def _header(name: str, value: Any) -> tuple[str, str]:
     text = json.dumps(value) if isinstance(value, (bool, type(None))) else str(value)
-    if not isinstance(value, (str, int, float, bool)) or any(
-        c in f"{name}{text}" for c in "\r\n\0"
-    ):
+    if not isinstance(value, (str, int, float, bool)) or not can_be_sent(name, text):
         raise Malformed(f"header {name!r} has no value that can be sent")
     return name, text

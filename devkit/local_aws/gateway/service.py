@@ -29,6 +29,7 @@ from devkit.local_aws.gateway.messages import (
     DevkitRefusal,
     Headers,
     Request,
+    can_be_sent,
     json_answer,
 )
 from devkit.local_aws.gateway.outbound import HOP_BY_HOP, LIMIT_BYTES, Outbound
@@ -131,10 +132,12 @@ class Gateway:
         try:
             answer = await self._answer(address, head, asked)
         except Told as told:
-            answer = told.answer
+            answer = http_apis.with_identifier(told.answer, head)
         except DevkitRefusal as refusal:
             answer = refusal.answer()
-        except (ClientBroken, Refused) as error:
+        except Refused as refused:
+            answer, broken = json_answer(refused.status, {"message": refused.message}), True
+        except ClientBroken as error:
             answer, broken = json_answer(HTTPStatus.BAD_REQUEST, {"message": str(error)}), True
         except Exception:
             _LOGGER.exception("the gateway failed")
@@ -277,6 +280,7 @@ def _response(answer: Answer) -> web.Response:
     from aiohttp import web  # noqa: PLC0415
     from multidict import CIMultiDict  # noqa: PLC0415
 
-    headers = CIMultiDict(answer.headers.pairs)
+    # Mapping may have made headers of anything in the request.
+    headers = CIMultiDict(pair for pair in answer.headers.pairs if can_be_sent(*pair))
     headers.setdefault("Server", "devkit")
     return web.Response(status=answer.status, headers=headers, body=answer.body)

@@ -1,7 +1,8 @@
 """What moto leaves out of a REST API, done in moto itself.
 
 A deployment is a snapshot: what changes after it is not served before the next one. moto's is a
-number. And moto forgets the binary media types that an API is created or updated with.
+number. And moto forgets the binary media types that an API is created or updated with, and what
+the tokens of an authorizer have to look like.
 Done in moto, it holds for CloudFormation, and for what the journal repeats, too.
 """
 
@@ -17,6 +18,8 @@ from moto.apigateway.responses import APIGatewayResponse
 from devkit.local_aws.gateway.definitions import DEPLOYED, deployed
 
 _BINARY = "/binaryMediaTypes"
+_DISABLED = "/disableExecuteApiEndpoint"
+_PATTERN = "identiy_validation_expression"  # as moto writes it in one place, and not in another
 
 
 def take_over() -> Callable[[], None]:
@@ -28,6 +31,7 @@ def take_over() -> Callable[[], None]:
     undo = (
         _replaced(RestAPI, "create_deployment", _create_deployment),
         _replaced(RestAPI, "apply_patch_operations", _apply_patch_operations),
+        _replaced(RestAPI, "create_authorizer", _create_authorizer),
         _replaced(APIGatewayResponse, "create_rest_api", _create_rest_api),
     )
 
@@ -57,6 +61,12 @@ def _create_deployment(original: Any, api: Any, *arguments: Any, **named: Any) -
     return deployment
 
 
+def _create_authorizer(original: Any, api: Any, *arguments: Any, **named: Any) -> Any:
+    authorizer = original(api, *arguments, **named)
+    authorizer.identity_validation_expression = named.get(_PATTERN)
+    return authorizer
+
+
 def _create_rest_api(original: Any, response: Any) -> Any:
     status, headers, body = original(response)
     types = response._get_param("binaryMediaTypes")
@@ -74,6 +84,8 @@ def _apply_patch_operations(original: Any, api: Any, operations: list[dict[str, 
         path = each.get("path", "")
         if path.startswith(f"{_BINARY}/"):
             _patch_binary(api, each["op"], path.removeprefix(f"{_BINARY}/"), each.get("value"))
+        elif path == _DISABLED:
+            api.disableExecuteApiEndpoint = each.get("value") == "true"
         else:
             others.append(each)
     return original(api, others)

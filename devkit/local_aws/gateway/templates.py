@@ -24,35 +24,72 @@ class TemplateFailed(Exception):
 
 
 class JavaMap(dict[str, Any]):
-    """A map as Java prints it."""
+    """A map as Java has and prints it."""
 
     def __str__(self) -> str:
         """Such as ``{a=1, b=true}``."""
         return "{" + ", ".join(f"{name}={_printed(each)}" for name, each in self.items()) + "}"
 
+    toString = __str__  # noqa: N815 - Java's, as all that follow
+
     def size(self) -> int:
         """How many there are."""
         return len(self)
 
-    def containsKey(self, name: str) -> bool:  # noqa: N802 - Java's
-        """Whether there is such a member."""
-        return name in self
-
-    def isEmpty(self) -> bool:  # noqa: N802 - Java's
+    def isEmpty(self) -> bool:  # noqa: N802
         """Whether there is none."""
         return not self
 
+    def containsKey(self, name: str) -> bool:  # noqa: N802
+        """Whether there is such a member."""
+        return name in self
+
+    def keySet(self) -> list[str]:  # noqa: N802
+        """The names."""
+        return JavaList(self)
+
+    def entrySet(self) -> list[Any]:  # noqa: N802
+        """Names and values."""
+        return JavaList(JavaMap(key=name, value=each) for name, each in self.items())
+
+    def put(self, name: str, value: Any) -> Any:
+        """Set a member; returns what it was."""
+        before = self.get(name)
+        self[name] = value
+        return before
+
+    def putAll(self, values: Mapping[str, Any]) -> None:  # noqa: N802
+        """Set several."""
+        self.update(values)
+
 
 class JavaList(list[Any]):
-    """A list as Java prints it."""
+    """A list as Java has and prints it."""
 
     def __str__(self) -> str:
         """Such as ``[1, null]``."""
         return "[" + ", ".join(_printed(each) for each in self) + "]"
 
-    def isEmpty(self) -> bool:  # noqa: N802 - Java's
+    def size(self) -> int:
+        """How many there are."""
+        return len(self)
+
+    def isEmpty(self) -> bool:  # noqa: N802
         """Whether there is none."""
         return not self
+
+    def get(self, index: int) -> Any:
+        """One of them."""
+        return self[index]
+
+    def contains(self, value: Any) -> bool:
+        """Whether it is there."""
+        return value in self
+
+    def add(self, value: Any) -> bool:
+        """One more."""
+        self.append(value)
+        return True
 
 
 def java(value: Any) -> Any:
