@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from devkit import schema
-from devkit.channels.locations import Location
+from devkit.channels.locations import Location, S3Uri
 from devkit.channels.plan import InputMode
 from devkit.engines.base import Gpus, Limits
 from devkit.errors import ConfigError
@@ -150,6 +150,38 @@ class EndpointSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AwsSettings:
+    """``[aws]``: an account of AWS, and what is used there; nothing here matters to other targets.
+
+    What is ``None`` for want of a name is derived by :class:`devkit.targets.names.Names`.
+    """
+
+    region: str | None
+    """``None``: the one of the profile, or of ``AWS_DEFAULT_REGION``."""
+    profile: str | None
+    """Of the user's own AWS configuration; ``None``: as AWS's own tools choose."""
+    role: str | None
+    """The execution role, by name or ARN."""
+    bucket: str | None
+    repository: str | None
+    registry: str | None
+    """A registry that stands for ECR, such as ``localhost:5000``."""
+    train_instance: str
+    serve_instance: str
+    spot: bool
+    max_wait_s: int | None
+    """With :attr:`spot`: how long a job may take with all its waiting."""
+    tags: Mapping[str, str]
+    vpc_subnets: tuple[str, ...]
+    vpc_security_groups: tuple[str, ...]
+    kms_key: str | None
+    """By id, ARN or alias; ``None``: AWS's own keys."""
+    encrypt_between_containers: bool
+    volume_gb: int
+    checkpoint_uri: S3Uri | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Machine:
     """What comes from the machine's environment, whatever the project is."""
 
@@ -182,6 +214,7 @@ class Settings:
     """In the order of the file."""
     gateway: GatewaySettings | None
     endpoint: EndpointSettings | None
+    aws: AwsSettings
     machine: Machine
     resolved: Mapping[str, Raw]
     """Every key that is set, with the value as given and where it comes from."""
@@ -327,6 +360,7 @@ def _build(root: Path, resolved: Mapping[str, Raw], of_machine: Machine) -> Sett
         endpoint=(
             EndpointSettings(**table("endpoint")) if schema.is_there("endpoint", resolved) else None
         ),
+        aws=AwsSettings(**table("aws")),
         machine=of_machine,
         resolved=resolved,
     )

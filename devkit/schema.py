@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from devkit import contract, function_readers, function_wiring, lambda_contract, readers
+from devkit import (
+    aws_readers,
+    contract,
+    function_readers,
+    function_wiring,
+    lambda_contract,
+    readers,
+)
 from devkit.channels.plan import InputMode
 from devkit.readers import Raw, Reader
 
@@ -74,6 +81,23 @@ READERS: dict[str, Reader] = {
     "gateway.cors_origins": function_readers.cors_origins,
     "gateway.stage": function_readers.stage,
     "endpoint.name": function_readers.endpoint_name,
+    "aws.region": aws_readers.region,
+    "aws.profile": readers.text,
+    "aws.role": aws_readers.role,
+    "aws.bucket": aws_readers.bucket,
+    "aws.repository": aws_readers.repository,
+    "aws.registry": aws_readers.registry,
+    "aws.train_instance": aws_readers.instance_type,
+    "aws.serve_instance": aws_readers.instance_type,
+    "aws.spot": readers.boolean,
+    "aws.max_wait_s": readers.whole_number(1, contract.MAX_RUN_LIMIT_S, " seconds (28 days)"),
+    "aws.tags": aws_readers.tag_value,
+    "aws.vpc_subnets": aws_readers.subnets,
+    "aws.vpc_security_groups": aws_readers.security_groups,
+    "aws.kms_key": aws_readers.kms_key,
+    "aws.encrypt_between_containers": readers.boolean,
+    "aws.volume_gb": readers.whole_number(1, aws_readers.MAX_VOLUME_GB, " GB"),
+    "aws.checkpoint_uri": aws_readers.s3_uri,
 }
 SECTIONS = {key.partition(".")[0] for key in READERS}
 # Sections of tables that the user names.
@@ -88,6 +112,7 @@ TABLES = {
     "serve.environment",
     "lambda.*.environment",
     "gateway.routes",
+    "aws.tags",
 }
 
 # What `devkit config` shows for a key that nobody set.
@@ -139,6 +164,22 @@ DEFAULT_TEXT: dict[str, object] = {
     "gateway.cors_origins": [],
     "gateway.stage": "$default",
     "endpoint.name": "(the project's name)",
+    "aws.region": "(that of the profile, or of AWS_DEFAULT_REGION)",
+    "aws.profile": "(as AWS's own tools choose)",
+    "aws.role": "devkit-(the project's name)",
+    "aws.bucket": "devkit-(the project's name)-(account)-(region)",
+    "aws.repository": "(the project's name)",
+    "aws.registry": "(ECR)",
+    "aws.train_instance": aws_readers.DEFAULT_TRAIN_INSTANCE,
+    "aws.serve_instance": aws_readers.DEFAULT_SERVE_INSTANCE,
+    "aws.spot": False,
+    "aws.max_wait_s": "(as long as train.max_run_s)",
+    "aws.vpc_subnets": [],
+    "aws.vpc_security_groups": [],
+    "aws.kms_key": "(AWS's own)",
+    "aws.encrypt_between_containers": False,
+    "aws.volume_gb": aws_readers.DEFAULT_VOLUME_GB,
+    "aws.checkpoint_uri": "(none)",
 }
 
 # Variables for what changes from command to command.
@@ -264,6 +305,23 @@ def defaults(root: Path) -> dict[str, Any]:
         "gateway.cors_origins": (),
         "gateway.stage": "$default",
         "endpoint.name": None,
+        "aws.region": None,
+        "aws.profile": None,
+        "aws.role": None,
+        "aws.bucket": None,
+        "aws.repository": None,
+        "aws.registry": None,
+        "aws.train_instance": aws_readers.DEFAULT_TRAIN_INSTANCE,
+        "aws.serve_instance": aws_readers.DEFAULT_SERVE_INSTANCE,
+        "aws.spot": False,
+        "aws.max_wait_s": None,
+        "aws.tags": {},
+        "aws.vpc_subnets": (),
+        "aws.vpc_security_groups": (),
+        "aws.kms_key": None,
+        "aws.encrypt_between_containers": False,
+        "aws.volume_gb": aws_readers.DEFAULT_VOLUME_GB,
+        "aws.checkpoint_uri": None,
     }
 
 
@@ -298,7 +356,8 @@ def read(resolved: Mapping[str, Raw], root: Path) -> tuple[dict[str, Any], list[
         values["image.tag"] = f"{str(values['project.name']).lower()}:dev"
     functions = names("lambda", resolved)
     values |= function_wiring.derived(values, functions)
-    return values, [*problems, *function_wiring.problems(values, functions)]
+    problems += function_wiring.problems(values, functions)
+    return values, [*problems, *aws_readers.problems(values)]
 
 
 def _entry_of(key: str) -> tuple[str | None, str]:
