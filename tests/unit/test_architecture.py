@@ -45,6 +45,14 @@ def test_the_docker_sdk_is_imported_in_one_place() -> None:
     }
 
 
+def test_boto3_clients_are_made_for_aws_and_for_s3_and_nowhere_else() -> None:
+    assert users_of("boto3") == {
+        "fake_s3/__init__.py",  # for tests of one's own
+        "s3.py",
+        "targets/aws.py",
+    }
+
+
 def test_dependencies_point_one_way() -> None:
     def below(prefix: str, forbidden: tuple[str, ...]) -> list[str]:
         return [
