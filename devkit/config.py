@@ -150,6 +150,14 @@ class EndpointSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SageMakerSettings:
+    """``[sagemaker]``: the SageMaker Python SDK, whose local mode is a target."""
+
+    python: Path | None
+    """An interpreter that has it; ``None``: devkit's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AwsSettings:
     """``[aws]``: an account of AWS, and what is used there; nothing here matters to other targets.
 
@@ -215,6 +223,7 @@ class Settings:
     gateway: GatewaySettings | None
     endpoint: EndpointSettings | None
     aws: AwsSettings
+    sagemaker: SageMakerSettings
     machine: Machine
     resolved: Mapping[str, Raw]
     """Every key that is set, with the value as given and where it comes from."""
@@ -350,6 +359,7 @@ def _build(root: Path, resolved: Mapping[str, Raw], of_machine: Machine) -> Sett
         serve=ServeSettings(**table("serve")),
         invoke=InvokeSettings(**table("invoke")),
         s3=S3Settings(**table("s3")),
+        sagemaker=SageMakerSettings(**table("sagemaker")),
         functions=tuple(
             FunctionSettings(name=name, **table(f"lambda.{name}"))
             for name in schema.names("lambda", resolved)

@@ -12,6 +12,7 @@ from devkit.cli import (
     build,
     clean,
     config,
+    deploy,
     down,
     invoke,
     jobs,
@@ -31,7 +32,7 @@ from devkit.cli.terminal import Terminal, Verbosity
 from devkit.config import process_environment
 
 COMMANDS = (
-    *(run, build, train, serve, invoke, jobs, ps, logs, plot, stop, clean, config),
+    *(run, build, train, serve, deploy, invoke, jobs, ps, logs, plot, stop, clean, config),
     *(up, exec_, status, down, lambda_),
 )
 

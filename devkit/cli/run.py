@@ -10,6 +10,7 @@ from devkit.cli import answer, options
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
     options.add_target(parser)
+    options.add_approval(parser)
     options.add_image(parser)
     options.add_training(parser)
     options.add_data(parser)

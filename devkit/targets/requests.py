@@ -34,6 +34,8 @@ class Cloud:
     kms_key: str | None = None
     encrypt_between_containers: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    checkpoints: S3Uri | None = None
+    """Below which jobs on spot capacity have theirs, if they say nothing else."""
 
     def place(self, *parts: str) -> S3Uri:
         """Somewhere in this project's part of the bucket."""
@@ -77,7 +79,7 @@ def training_job(
         **_given("Environment", dict(job.environment)),
         **_given("VpcConfig", _vpc(cloud)),
         **_given("Tags", _tags(cloud.tags)),
-        **_checkpoints(job),
+        **_checkpoints(job, cloud),
         **({"EnableManagedSpotTraining": True} if cloud.spot else {}),
         **({"EnableNetworkIsolation": True} if job.network_isolation else {}),
         **(
@@ -176,12 +178,15 @@ def _channel(channel: ChannelPlan, place: S3Uri) -> dict[str, Any]:
     }
 
 
-def _checkpoints(job: TrainingJob) -> dict[str, Any]:
+def _checkpoints(job: TrainingJob, cloud: Cloud) -> dict[str, Any]:
     checkpoints = job.checkpoints
-    if checkpoints is None or not isinstance(checkpoints.location, S3Uri):
-        return {}
-    config = {"S3Uri": str(checkpoints.location), "LocalPath": checkpoints.path}
-    return {"CheckpointConfig": config}
+    if checkpoints is not None and isinstance(checkpoints.location, S3Uri):
+        config = {"S3Uri": str(checkpoints.location), "LocalPath": checkpoints.path}
+        return {"CheckpointConfig": config}
+    if cloud.spot and cloud.checkpoints is not None:
+        place = f"{str(cloud.checkpoints).rstrip('/')}/{job.name}"
+        return {"CheckpointConfig": {"S3Uri": place}}
+    return {}
 
 
 def _vpc(cloud: Cloud) -> dict[str, Any] | None:

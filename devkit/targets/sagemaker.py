@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from devkit.channels.locations import Location, S3Uri
 from devkit.engines.base import Image
@@ -26,14 +26,13 @@ from devkit.targets.base import TargetName
 from devkit.targets.clients import CallFailed, Clients
 from devkit.targets.following import JobFollower, Lines
 from devkit.targets.ledger import Kind, Ledger, Resource
+from devkit.targets.plan import Plan, Step, execute
+from devkit.targets.plan import Resource as Made
 from devkit.targets.requests import Cloud
 from devkit.targets.teardown import Teardown
-from devkit.targets.uploads import Uploads
+from devkit.targets.uploads import UploadFiles, upload
 
 ENDPOINTS = "/aws/sagemaker/Endpoints"
-_ROLE_NOT_YET = "Could not assume role"
-_ROLE_S = 60.0
-_ROLE_POLL_S = 3.0
 _OK = 200
 
 
@@ -126,14 +125,29 @@ class SageMakerTarget:
     cloud: Cloud
     ledger: Ledger
     observer: Observer
+    uri: str
+    """What SageMaker is to call the image."""
     publish: Callable[[Callable[[], Image]], str]
-    """Has the image where SageMaker finds it; returns its URI."""
+    """Has the image where SageMaker finds it; returns its URI, perhaps with a digest."""
     poll_s: float = 1.0
     with_logs: bool = True
     """Whether log lines are read from CloudWatch."""
     ttl_s: float | None = None
     """After what time a deployment is to be deleted."""
     sleep: Callable[[float], None] = time.sleep
+    is_paid: bool = False
+    """Whether it is an account of AWS, where things cost money."""
+    costs: Callable[[Plan], Sequence[str]] = lambda _plan: ()
+    """What the things of a plan cost, in words."""
+
+    @property
+    def image_to_be(self) -> Image:
+        """The image, before it is there."""
+        return Image(reference=self.uri, id=self.uri)
+
+    def model_to_be(self, job: str) -> S3Uri:
+        """Where the model of a job will be."""
+        return self.cloud.place("jobs", job, "output", "model.tar.gz")
 
     def image(self, build: Callable[[], Image]) -> Image:
         """The image, where SageMaker finds it."""
@@ -141,6 +155,26 @@ class SageMakerTarget:
         return Image(reference=uri, id=uri)
 
     # --- training -----------------------------------------------------------------------------
+
+    def plan_training(self, job: TrainingJob) -> Plan:
+        """What is made for a training job.
+
+        Raises:
+            ConfigError: It has what only the local target has.
+        """
+        _require_cloudy(job)
+        located = {each.name: self._located(each.name, each.location) for each in job.channels}
+        places = {name: place for name, (place, _) in located.items()}
+        parameters = requests.training_job(job, job.image.reference, places, self.cloud)
+        step = self._step(
+            "training-job",
+            job.name,
+            "CreateTrainingJob",
+            parameters,
+            runs=self.cloud.train_instance,
+            instances=job.host_count,
+        )
+        return _plan((each for _, each in located.values()), step)
 
     def train(self, job: TrainingJob) -> CloudTraining:
         """Run a training job to its end.
@@ -151,13 +185,7 @@ class SageMakerTarget:
             CallFailed: SageMaker refuses it.
             KeyboardInterrupt: After it was stopped.
         """
-        _require_cloudy(job)
-        channels = {each.name: self._located(each.name, each.location) for each in job.channels}
-        parameters = requests.training_job(job, job.image.reference, channels, self.cloud)
-        resource = self._resource(
-            "training-job", job.name, self.cloud.train_instance, job.host_count
-        )
-        self._make(resource, "CreateTrainingJob", parameters)
+        self._carry_out(self.plan_training(job))
         follower = JobFollower(
             self.clients,
             self.observer,
@@ -170,12 +198,32 @@ class SageMakerTarget:
         except KeyboardInterrupt:
             self.clients.call("sagemaker", "StopTrainingJob", {"TrainingJobName": job.name})
             follower.follow(job.name)
-            self.ledger.remove(resource)
+            self._forget("training-job", job.name)
             raise
-        self.ledger.remove(resource)  # nothing runs because of it any more
+        self._forget("training-job", job.name)  # nothing runs because of it any more
         return _result(job.name, description, tail)
 
     # --- hosting ------------------------------------------------------------------------------
+
+    def plan_deployment(self, spec: ServeSpec) -> Plan:
+        """What is made for a deployment."""
+        located = None if spec.model is None else self._located("models", spec.model)
+        archive, uploading = (None, None) if located is None else located
+        model = requests.model(spec, spec.image.reference, archive, self.cloud)
+        config = requests.endpoint_config(spec, self.cloud)
+        serverless = spec.profile == "serverless"
+        return _plan(
+            [uploading],
+            self._step("model", spec.name, "CreateModel", model),
+            self._step("endpoint-config", spec.name, "CreateEndpointConfig", config),
+            self._step(
+                "endpoint",
+                spec.name,
+                "CreateEndpoint",
+                requests.endpoint(spec, self.cloud),
+                runs=None if serverless else self.cloud.serve_instance,
+            ),
+        )
 
     @contextmanager
     def deploy(self, spec: ServeSpec) -> Iterator[CloudServer]:
@@ -197,26 +245,7 @@ class SageMakerTarget:
             ServingFailed: The endpoint does not come up, with its reason.
             CallFailed: SageMaker refuses it.
         """
-        archive = None if spec.model is None else self._located("models", spec.model)
-        image = spec.image.reference
-        self._make(
-            self._resource("model", spec.name),
-            "CreateModel",
-            requests.model(spec, image, archive, self.cloud),
-        )
-        self._make(
-            self._resource("endpoint-config", spec.name),
-            "CreateEndpointConfig",
-            requests.endpoint_config(spec, self.cloud),
-        )
-        serverless = spec.profile == "serverless"
-        self._make(
-            self._resource(
-                "endpoint", spec.name, None if serverless else self.cloud.serve_instance, 1
-            ),
-            "CreateEndpoint",
-            requests.endpoint(spec, self.cloud),
-        )
+        self._carry_out(self.plan_deployment(spec))
         self._await_endpoint(spec.name)
         return CloudServer(spec.name, self.clients)
 
@@ -257,51 +286,77 @@ class SageMakerTarget:
 
     # --- what both need -----------------------------------------------------------------------
 
-    def _located(self, name: str, location: Location) -> S3Uri:
+    def _located(self, name: str, location: Location) -> tuple[S3Uri, UploadFiles | None]:
+        """Where data is in S3, and what brings it there."""
         if isinstance(location, S3Uri):
-            return location
+            return location, None
+        return upload(self.clients, self.cloud.place("data", ""), name, Path(location))
 
-        def on_new(place: S3Uri) -> None:
-            self.ledger.add(self._resource("object", str(place)))
-
-        uploads = Uploads(self.clients, self.cloud.place("data", ""), on_new)
-        return uploads.put(name, Path(location))
-
-    def _make(self, resource: Resource, operation: str, parameters: Mapping[str, Any]) -> None:
-        """Make something that is written down before.
-
-        Raises:
-            CallFailed: It is refused.
-        """
-        self.ledger.add(resource)
-        waited_s = 0.0
-        while True:
-            try:
-                self.clients.call("sagemaker", operation, parameters)
-            except CallFailed as error:
-                if _ROLE_NOT_YET not in error.reason or waited_s >= _ROLE_S:
-                    raise
-                self.sleep(_ROLE_POLL_S)  # IAM tells of a new role with a delay
-                waited_s += _ROLE_POLL_S
-            else:
-                return
-
-    def _resource(
-        self, kind: Kind, name: str, instance_type: str | None = None, instances: int = 0
-    ) -> Resource:
-        now = datetime.now(timezone.utc)
-        ttl = None if self.ttl_s is None else timedelta(seconds=self.ttl_s)
-        return Resource(
+    def _step(
+        self,
+        kind: Kind,
+        name: str,
+        operation: str,
+        parameters: Mapping[str, Any],
+        *,
+        runs: str | None = None,
+        instances: int = 1,
+    ) -> Step:
+        """The making of something of SageMaker's."""
+        place = f"{self.clients.region}:{self.clients.account}"
+        made = Made(
             kind=kind,
             name=name,
-            target=self.name,
-            account=self.clients.account,
-            region=self.clients.region,
-            made=now.isoformat(timespec="seconds"),
-            instance_type=instance_type,
+            arn=f"arn:aws:sagemaker:{place}:{kind}/{name.lower()}",
+            hourly_cost_of=runs,
             instances=instances,
-            until=None if ttl is None else (now + ttl).isoformat(timespec="seconds"),
+            use="training" if kind == "training-job" else "hosting",
         )
+        return Step(
+            service="sagemaker",
+            operation=operation,
+            parameters=parameters,
+            creates=made,
+            says=f"create the {kind.replace('-', ' ')} {name}",
+        )
+
+    def _carry_out(self, plan: Plan) -> None:
+        """Carry a plan out; what it makes is in the ledger before it is made.
+
+        Raises:
+            CallFailed: A step is refused.
+        """
+        execute(plan, self.clients, before=self._write_down, pause=self.sleep)
+
+    def _write_down(self, step: Step) -> None:
+        made = step.creates
+        if made is None:
+            return
+        now = datetime.now(timezone.utc)
+        ttl = None if self.ttl_s is None else timedelta(seconds=self.ttl_s)
+        self.ledger.add(
+            Resource(
+                kind=cast("Kind", made.kind),
+                name=made.name,
+                target=self.name,
+                account=self.clients.account,
+                region=self.clients.region,
+                made=now.isoformat(timespec="seconds"),
+                instance_type=made.hourly_cost_of,
+                instances=made.instances if made.hourly_cost_of else 0,
+                until=None if ttl is None else (now + ttl).isoformat(timespec="seconds"),
+            )
+        )
+
+    def _forget(self, kind: Kind, name: str) -> None:
+        """Take something out of the ledger that costs nothing any more."""
+        for each in self.ledger.resources(self.name):
+            if (each.kind, each.name) == (kind, name):
+                self.ledger.remove(each)
+
+
+def _plan(uploads: Iterable[UploadFiles | None], *steps: Step) -> Plan:
+    return Plan((*(each for each in uploads if each is not None), *steps))
 
 
 def _require_cloudy(job: TrainingJob) -> None:

@@ -31,6 +31,7 @@ def target(cloud: FakeCloud, folder: Path, observer: Notes | None = None) -> Sag
         cloud=Cloud(role_arn=ROLE, bucket="data", prefix="iris/"),
         ledger=Ledger(folder / "ledger.jsonl"),
         observer=observer or Notes(),
+        uri=IMAGE.reference,
         publish=lambda _build: IMAGE.reference,
         with_logs=False,
         sleep=lambda _s: None,
