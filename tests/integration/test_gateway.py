@@ -858,3 +858,26 @@ def test_an_api_of_a_cloudformation_stack_answers(url: str) -> None:
     api_id = stack["Outputs"][0]["OutputValue"]
 
     assert call(f"{url}/_gateway/{api_id}/live/pets").json["resource"] == "/pets"
+
+
+def test_an_api_of_an_openapi_document_answers(url: str) -> None:
+    integration = {"type": "aws_proxy", "httpMethod": "POST", "uri": invocation_uri("echo")}
+    document = {
+        "openapi": "3.0.1",
+        "info": {"title": "pets", "description": "", "version": "1"},
+        "paths": {
+            "/pets/{id}": {
+                "x-amazon-apigateway-any-method": {
+                    "responses": {},
+                    "x-amazon-apigateway-integration": integration,
+                }
+            }
+        },
+    }
+    control = client(url, "apigateway")
+
+    api_id = control.import_rest_api(body=json.dumps(document))["id"]
+    control.create_deployment(restApiId=api_id, stageName="live")
+
+    event = call(f"{url}/_gateway/{api_id}/live/pets/7", "PUT").json
+    assert (event["pathParameters"], event["httpMethod"]) == ({"id": "7"}, "PUT")

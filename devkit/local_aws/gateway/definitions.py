@@ -30,6 +30,7 @@ from devkit.local_aws.services import Objects
 DEPLOYED = "devkit_deployed"
 """The attribute of moto's deployments that ``snapshots`` adds."""
 
+_ANY_OF_OPENAPI = "X-AMAZON-APIGATEWAY-ANY-METHOD"
 _ATTEMPTS = 20
 _MS = 1000
 _T = TypeVar("_T")
@@ -45,7 +46,7 @@ class Definitions:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._revision = -1
-        self._read: dict[str, Api | None] = {}
+        self._read: dict[str, Api] = {}
 
     async def get(self, api_id: str) -> Api | None:
         """An API; ``None`` where there is none."""
@@ -56,7 +57,8 @@ class Definitions:
             return self._read[api_id]
         read = self._read
         api = await self._objects.look(lambda: _steadily(lambda: _find(api_id)))
-        read[api_id] = api
+        if api is not None:
+            read[api_id] = api
         return api
 
 
@@ -115,7 +117,7 @@ def _http_route(route: Any, api: Any) -> HttpRoute:
     authorizer = api.authorizers.get(route.authorizer_id)
     return HttpRoute(
         id=route.route_id,
-        key=route.route_key,
+        key=route.route_key.replace(_ANY_OF_OPENAPI, "ANY"),
         integration=None if integration is None else _http_integration(integration),
         authorization=route.authorization_type or "NONE",
         authorizer=None if authorizer is None else _http_authorizer(authorizer),
@@ -124,7 +126,7 @@ def _http_route(route: Any, api: Any) -> HttpRoute:
 
 def _http_integration(integration: Any) -> HttpIntegration:
     return HttpIntegration(
-        kind=integration.integration_type,
+        kind=integration.integration_type.upper(),  # documents of OpenAPI have it in lower case
         uri=integration.integration_uri or "",
         method=integration.integration_method or "ANY",
         payload_version=integration.payload_format_version or "1.0",
@@ -214,8 +216,12 @@ def _resource(resource: Any, api: Any) -> Resource:
     return Resource(
         id=resource.id,
         path=_path(resource, api),
-        methods={name: _method(name, each, api) for name, each in methods},
+        methods={_name(name): _method(_name(name), each, api) for name, each in methods},
     )
+
+
+def _name(method: str) -> str:
+    return "ANY" if method == _ANY_OF_OPENAPI else method
 
 
 def _path(resource: Any, api: Any) -> str:
@@ -248,7 +254,7 @@ def _method(name: str, method: Any, api: Any) -> Method:
 def _rest_integration(integration: Any) -> RestIntegration:
     responses = list((integration.integration_responses or {}).values())
     return RestIntegration(
-        kind=integration.integration_type,
+        kind=integration.integration_type.upper(),
         uri=integration.uri or "",
         method=integration.http_method,
         timeout_s=int(integration.timeout_in_millis or 29_000) / _MS,

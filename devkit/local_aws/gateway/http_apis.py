@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,9 @@ from devkit.local_aws.gateway.messages import Answer, DevkitRefusal, Request, js
 from devkit.local_aws.gateway.outbound import Outbound, Unreachable
 from devkit.local_aws.gateway.results import Malformed, answer_1, answer_2
 from devkit.local_aws.gateway.values import HttpApi, HttpIntegration, HttpRoute
+
+_LOGGER = logging.getLogger(__name__)
+_LOGGER.addHandler(logging.NullHandler())
 
 OnSpan = Callable[[str, str, float], None]
 
@@ -94,6 +98,11 @@ class HttpApis:
             answer = await self._answer(api, request)
         except Told as told:
             answer = cors.with_cors(api.cors, request, told.answer)
+        except DevkitRefusal:
+            raise
+        except Exception:
+            _LOGGER.exception("an HTTP API failed")
+            answer = cors.with_cors(api.cors, request, failed().answer)
         return with_identifier(answer, request)
 
     async def _answer(self, api: HttpApi, request: Request) -> Answer:
@@ -129,8 +138,10 @@ class HttpApis:
                 "keys of the issuer are on another machine. Use a Lambda authorizer here."
             )
         authorizer = route.authorizer
-        if route.authorization != "CUSTOM" or authorizer is None:
+        if route.authorization != "CUSTOM":
             return place
+        if authorizer is None:  # it has been deleted
+            raise failed()
         identity = authorizing.identity_of(authorizer, request, place)
         if identity is None:
             raise Told(HTTPStatus.UNAUTHORIZED, "Unauthorized")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +17,9 @@ from devkit.local_aws.gateway.rest_integrations import Asked, Integrations
 from devkit.local_aws.gateway.rest_routing import Matched, resource_of, stage_of
 from devkit.local_aws.gateway.rest_validation import key_of, require_valid
 from devkit.local_aws.gateway.values import Authorizer, Method, RestApi, RestStage
+
+_LOGGER = logging.getLogger(__name__)
+_LOGGER.addHandler(logging.NullHandler())
 
 OnSpan = Callable[[str, str, float], None]
 
@@ -60,6 +64,11 @@ class RestApis:
             return with_identifiers(await self._answer(api, request), request)
         except Failed as failed:
             return rendered(failed, api, request)
+        except DevkitRefusal:
+            raise
+        except Exception:
+            _LOGGER.exception("a REST API failed")
+            return rendered(rest_errors.not_invoked(), api, request)
 
     async def _answer(self, api: RestApi, request: Request) -> Answer:
         stage, path = stage_of(api, request.path)
@@ -99,8 +108,10 @@ class RestApis:
                 "not implement. Use a Lambda authorizer here."
             )
         authorizer = method.authorizer
-        if method.authorization != "CUSTOM" or authorizer is None:
+        if method.authorization != "CUSTOM":
             return _Allowed(place=place)
+        if authorizer is None:  # it had been deleted
+            raise Failed("AUTHORIZER_CONFIGURATION_ERROR", None)
         identity = _identity(authorizer, request, place)
         arn = authorizing.method_arn(api.region, place, request, path)
         event = authorizing.rest_event(authorizer, request, place, arn, identity or ())
