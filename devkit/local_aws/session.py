@@ -37,7 +37,7 @@ _KEY = "test"
 _BEGINNING_S = 30.0
 _EXITING_S = 2.0
 _PROBE_S = 1
-_NEEDED = ("moto", "flask", "flask_cors", "boto3", "regex", "airspeed")
+_NEEDED = ("moto", "flask", "flask_cors", "boto3", "regex", "airspeed", "jsonpath_ng", "jsonschema")
 
 
 def require_installed(names: Sequence[str] = _NEEDED) -> None:
