@@ -19,6 +19,7 @@ from devkit.cli import (
     logs,
     plot,
     ps,
+    push,
     run,
     serve,
     status,
@@ -33,6 +34,7 @@ from devkit.config import process_environment
 COMMANDS = (
     *(run, build, train, serve, invoke, jobs, ps, logs, plot, stop, clean, config),
     *(up, exec_, status, down, lambda_),
+    *(push,),
 )
 
 
