@@ -20,6 +20,7 @@ from devkit.cli import (
     logs,
     plot,
     ps,
+    push,
     run,
     serve,
     status,
@@ -34,6 +35,7 @@ from devkit.config import process_environment
 COMMANDS = (
     *(run, build, train, serve, deploy, invoke, jobs, ps, logs, plot, stop, clean, config),
     *(up, exec_, status, down, lambda_),
+    *(push,),
 )
 
 

@@ -23,7 +23,7 @@ from docker.errors import NotFound as DockerNotFound
 from docker.types import DeviceRequest, LogConfig, Mount
 from docker.utils.build import tar
 
-from devkit.engines import docker_network
+from devkit.engines import docker_network, docker_push
 from devkit.engines.base import (
     BuildRequest,
     Container,
@@ -43,6 +43,7 @@ from devkit.engines.docker_connection import (
     unreachable,
 )
 from devkit.engines.docker_container import DockerContainer
+from devkit.engines.docker_push import Credentials, ImageFacts, Manifest
 from devkit.engines.tar_stream import seed_chunks
 from devkit.errors import BuildError, EngineError, NotFound
 from devkit.signals import held_back
@@ -121,6 +122,33 @@ class DockerEngine:
                     remedy=f"build it, or fetch it first: docker pull {reference}",
                 ) from None
         return Image(reference=reference, id=found["Id"])
+
+    def facts(self, image: Image) -> ImageFacts:
+        """The processor an image is for, and where it has been pushed to."""
+        return docker_push.facts(self._client, image)
+
+    def push(
+        self,
+        image: Image,
+        repository: str,
+        tag: str,
+        credentials: Credentials | None,
+        on_line: OnLine,
+    ) -> None:
+        """Push an image; every line of progress goes to ``on_line`` as it comes.
+
+        Raises:
+            EngineError: The registry does not take it.
+        """
+        docker_push.push(self._client, image, repository, tag, credentials, on_line)
+
+    def manifest(self, reference: str, credentials: Credentials | None) -> Manifest | None:
+        """What a registry has under a name; ``None`` where that is nothing.
+
+        Raises:
+            EngineError: The registry does not answer, or does not let this user look.
+        """
+        return docker_push.manifest(self._client, reference, credentials)
 
     def start(self, spec: ContainerSpec) -> Container:
         """Create and start a container; see :class:`~devkit.engines.base.Engine`."""

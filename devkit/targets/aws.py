@@ -20,6 +20,7 @@ from devkit.contract import LOCAL_REGION
 from devkit.errors import ConfigError
 from devkit.local_aws.keys import DUMMY_KEY
 from devkit.targets import aws_errors
+from devkit.targets.clients import HOW_TO_INSTALL, NO_BOTO3
 
 if TYPE_CHECKING:
     from devkit.config import AwsSettings
@@ -144,9 +145,7 @@ def aws_clients(settings: AwsSettings) -> AwsClients:
         import boto3  # noqa: PLC0415 - takes 0.3 s, and is an extra
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
     except ImportError:
-        raise ConfigError(
-            "AWS needs boto3, which is not installed", remedy="pip install 'devkit[aws]'"
-        ) from None
+        raise ConfigError(NO_BOTO3, remedy=HOW_TO_INSTALL) from None
     try:
         session = boto3.Session(profile_name=settings.profile, region_name=settings.region)
         region = session.region_name

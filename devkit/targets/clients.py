@@ -14,6 +14,9 @@ from typing import Any, Protocol
 from devkit.channels.locations import S3Uri
 from devkit.errors import DevkitError
 
+NO_BOTO3 = "AWS needs boto3, which is not installed"
+HOW_TO_INSTALL = "pip install 'devkit[aws]'"
+
 
 class CallFailed(DevkitError):
     """An operation was answered with an error.

@@ -11,6 +11,7 @@ import re
 from typing import Literal
 
 from devkit.errors import ConfigError
+from devkit.targets.clients import HOW_TO_INSTALL, NO_BOTO3
 
 Use = Literal["training", "hosting"]
 Architecture = Literal["amd64", "arm64"]
@@ -26,9 +27,15 @@ _ARM = re.compile(r"ml\.(?:[a-z]+[0-9]+g[a-z]*|[a-z0-9]+-gb[0-9]+)\.")
 
 
 def instance_types(use: Use) -> tuple[str, ...]:
-    """All of them, as far as the boto3 that is installed knows."""
-    from botocore.loaders import Loader  # noqa: PLC0415 - a large model, and boto3 is an extra
+    """All of them, as far as the boto3 that is installed knows.
 
+    Raises:
+        ConfigError: None is.
+    """
+    try:
+        from botocore.loaders import Loader  # noqa: PLC0415 - boto3 is an extra
+    except ImportError:
+        raise ConfigError(NO_BOTO3, remedy=HOW_TO_INSTALL) from None
     model = Loader().load_service_model("sagemaker", "service-2")
     return tuple(model["shapes"][_SHAPES[use]]["enum"])
 
