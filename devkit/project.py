@@ -183,7 +183,13 @@ class Project:
             raise ConfigError(
                 "--target local has nothing of AWS", remedy="--target aws, or sagemaker-local"
             )
-        return open_target(self.settings, self._observer, self._stack, argv=self._argv)
+        return open_target(
+            self.settings,
+            self._observer,
+            self._stack,
+            engine=lambda: self.engine,
+            argv=self._argv,
+        )
 
     def close(self) -> None:
         """End what was started for a target that is not on this machine's engine."""

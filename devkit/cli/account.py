@@ -60,17 +60,6 @@ def delete(arguments: argparse.Namespace, project: Project) -> None:
         )
 
 
-def warning(resources: list[Resource]) -> str | None:
-    """What to say of those whose time is over."""
-    overdue = [each for each in resources if each.is_overdue]
-    if not overdue:
-        return None
-    names = ", ".join(f"{each.kind} {each.name}" for each in overdue)
-    targets = sorted({each.target for each in overdue})
-    commands = " and ".join(f"devkit down --target {target}" for target in targets)
-    return f"to be deleted by now, and still there: {names}; {commands} deletes all there is"
-
-
 def _is_here(resource: Resource, project: Project) -> bool:
     clients = project.cloud.clients
     return (resource.account, resource.region) == (clients.account, clients.region)

@@ -140,7 +140,20 @@ def project(arguments: argparse.Namespace) -> Project:
         approve=approval(arguments),
     )
     arguments.stack.callback(loaded.close)
+    _warn_of_overdue(arguments, loaded)
     return loaded
+
+
+def _warn_of_overdue(arguments: argparse.Namespace, project: Project) -> None:
+    """Whoever has said for how long something is to be there hears of it afterwards."""
+    from devkit.targets.choose import LEDGER
+    from devkit.targets.ledger import Ledger, overdue
+
+    path = project.settings.root / LEDGER
+    if path.exists():
+        text = overdue(Ledger(path).resources())
+        if text is not None:
+            arguments.terminal.note(text)
 
 
 def approval(arguments: argparse.Namespace) -> Approve:

@@ -7,25 +7,28 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devkit.engines.base import Image
+from devkit.engines.base import Engine
 from devkit.errors import ConfigError
 from devkit.targets.ledger import Ledger
+from devkit.targets.push import tag_of
 from devkit.targets.requests import Cloud
 from devkit.targets.sagemaker import SageMakerTarget
 
 if TYPE_CHECKING:
     from devkit.config import Settings
     from devkit.progress import Observer
-    from devkit.targets.aws import AwsClients
     from devkit.targets.names import Names
 
 _POLL_S = {True: 0.1, False: 3.0}
 """How long between two looks: at this machine, and at AWS."""
 
+LEDGER = Path(".devkit", "cloud", "ledger.jsonl")
+"""Below a project's folder."""
+
 
 def ledger_of(root: Path) -> Ledger:
     """The ledger of a project."""
-    return Ledger(root / ".devkit" / "cloud" / "ledger.jsonl")
+    return Ledger(root / LEDGER)
 
 
 def open_target(
@@ -33,6 +36,7 @@ def open_target(
     observer: Observer,
     stack: ExitStack,
     *,
+    engine: Callable[[], Engine],
     argv: Sequence[str] = (),
     ttl_s: float | None = None,
 ) -> SageMakerTarget:
@@ -42,6 +46,7 @@ def open_target(
         settings: The project's.
         observer: Is told how it goes.
         stack: Ends what is started for it.
+        engine: Gives the engine that has the image.
         argv: Of the command.
         ttl_s: After what time deployments are to be deleted.
 
@@ -51,12 +56,18 @@ def open_target(
     """
     if settings.target == "sagemaker-local":
         return _sagemaker_local(settings, observer, stack, argv, ttl_s)
-    return _aws(settings, observer, ttl_s)
+    return _aws(settings, observer, engine, ttl_s)
 
 
-def _aws(settings: Settings, observer: Observer, ttl_s: float | None) -> SageMakerTarget:
+def _aws(
+    settings: Settings,
+    observer: Observer,
+    engine: Callable[[], Engine],
+    ttl_s: float | None,
+) -> SageMakerTarget:
     from devkit.targets.aws import aws_clients  # noqa: PLC0415 - imports boto3
     from devkit.targets.names import names_of  # noqa: PLC0415 - only where it is needed
+    from devkit.targets.publishing import publish  # noqa: PLC0415 - likewise
 
     clients = aws_clients(settings.aws)
     names = names_of(settings, account=clients.account, region=clients.region)
@@ -66,8 +77,8 @@ def _aws(settings: Settings, observer: Observer, ttl_s: float | None) -> SageMak
         cloud=_cloud(settings, names),
         ledger=ledger_of(settings.root),
         observer=observer,
-        uri=f"{names.image_repository}:{settings.image.tag.rpartition(':')[2]}",
-        publish=_publisher(settings, clients, names, observer),
+        uri=_uri(settings, names, is_local=clients.is_local()),
+        publish=lambda build: publish(settings, clients, engine, build, observer),
         poll_s=_POLL_S[clients.is_local()],
         is_paid=not clients.is_local(),
         ttl_s=ttl_s,
@@ -139,14 +150,8 @@ def _cloud(settings: Settings, names: Names) -> Cloud:
     )
 
 
-def _publisher(
-    settings: Settings, clients: AwsClients, names: Names, observer: Observer
-) -> Callable[[Callable[[], Image]], str]:
-    """What has the image where SageMaker finds it."""
-
-    def publish(build: Callable[[], Image]) -> str:
-        from devkit.targets.publishing import published  # noqa: PLC0415 - only where needed
-
-        return published(settings, clients, names, build, observer)
-
-    return publish
+def _uri(settings: Settings, names: Names, *, is_local: bool) -> str:
+    """What the image is called before it is pushed."""
+    if is_local and settings.aws.registry is None:
+        return f"{names.registry}/{settings.image.tag}"
+    return f"{names.image_repository}:{tag_of(settings.image.tag)}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -136,3 +136,15 @@ class Ledger:
 def _ends_line(file: IO[bytes], end: int) -> bool:
     file.seek(end - 1)
     return file.read(1) == b"\n"
+
+
+def overdue(resources: Sequence[Resource]) -> str | None:
+    """What to say of those whose time is over; ``None`` where there are none."""
+    late = [each for each in resources if each.is_overdue]
+    if not late:
+        return None
+    paid = [each for each in late if each.instance_type] or late
+    names = ", ".join(f"{each.kind} {each.name}" for each in paid)
+    targets = sorted({each.target for each in late})
+    commands = " and ".join(f"devkit down --target {target}" for target in targets)
+    return f"was to be deleted by now, and is still there: {names}; {commands}"

@@ -12,24 +12,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from devkit.channels.locations import Location, S3Uri
 from devkit.engines.base import Image
-from devkit.errors import ConfigError, InvocationFailed, ServingFailed, TrainingFailed
+from devkit.errors import (
+    ConfigError,
+    InvocationFailed,
+    NotFound,
+    ServingFailed,
+    TrainingFailed,
+)
 from devkit.job import ServeSpec, TrainingJob
 from devkit.progress import Observer
 from devkit.runtime_client import Reply, decode, encode
 from devkit.targets import requests
 from devkit.targets.base import TargetName
 from devkit.targets.clients import CallFailed, Clients
-from devkit.targets.following import JobFollower, Lines
+from devkit.targets.following import ENDED, JOBS, JobFollower, Lines
 from devkit.targets.ledger import Kind, Ledger, Resource
 from devkit.targets.plan import Plan, Step, execute
 from devkit.targets.plan import Resource as Made
 from devkit.targets.requests import Cloud
-from devkit.targets.teardown import Teardown
+from devkit.targets.teardown import Teardown, is_gone
 from devkit.targets.uploads import UploadFiles, upload
 
 ENDPOINTS = "/aws/sagemaker/Endpoints"
@@ -252,6 +259,51 @@ class SageMakerTarget:
     def server(self, name: str) -> CloudServer:
         """An endpoint that is there."""
         return CloudServer(name, self.clients)
+
+    def logs(self, name: str, on_line: Callable[[str, str], None], *, follow: bool) -> str | None:
+        """Give the log lines of a training job or an endpoint.
+
+        Args:
+            name: Its name.
+            on_line: Given the host, or the container, and a line.
+            follow: Whether to go on until it ends.
+
+        Returns:
+            Why it failed, if it has.
+
+        Raises:
+            NotFound: There is neither.
+        """
+        lines, describe = self._log_of(name, on_line)
+        while True:
+            description = describe()
+            lines.read()
+            status = description.get("TrainingJobStatus") or description.get("EndpointStatus")
+            over = status in (*ENDED, "Failed")
+            if over or not follow:
+                return description.get("FailureReason")
+            self.sleep(self.poll_s)
+
+    def _log_of(
+        self, name: str, on_line: Callable[[str, str], None]
+    ) -> tuple[Lines, Callable[[], Mapping[str, Any]]]:
+        ways = (
+            ("DescribeTrainingJob", "TrainingJobName", JOBS, f"{name}/"),
+            ("DescribeEndpoint", "EndpointName", f"{ENDPOINTS}/{name}", ""),
+        )
+        for operation, parameter, group, prefix in ways:
+            describe = partial(self.clients.call, "sagemaker", operation, {parameter: name})
+            try:
+                describe()
+            except CallFailed as error:
+                if is_gone(error):
+                    continue
+                raise
+            return Lines(self.clients, group, prefix, on_line), describe
+        raise NotFound(
+            f"there is no training job and no endpoint {name} in {self.clients.region}",
+            remedy="devkit status --target aws lists what this project has made",
+        )
 
     def delete(self, name: str) -> None:
         """Delete what was made for a deployment, as far as it can be deleted now."""
