@@ -9,7 +9,7 @@ from typing import Any
 
 from devkit.job import Phase
 from devkit.progress import Observer
-from devkit.targets.clients import CallFailed, Clients
+from devkit.targets.clients import CallFailed, Clients, is_gone
 
 JOBS = "/aws/sagemaker/TrainingJobs"
 ENDED = ("Completed", "Failed", "Stopped")
@@ -38,19 +38,26 @@ class Lines:
         """The last lines."""
 
     def read(self) -> None:
-        """Give what has come; nothing where there is no log yet."""
-        with suppress(CallFailed):
-            for stream in self._streams():
-                for _ in range(_PAGES):
-                    if not self._page(stream):
-                        break
+        """Give what has come; nothing where there is no log yet.
+
+        Raises:
+            CallFailed: It cannot be read.
+        """
+        for stream in self._streams():
+            for _ in range(_PAGES):
+                if not self._page(stream):
+                    break
 
     def _streams(self) -> list[str]:
-        found = self._clients.call(
-            "logs",
-            "DescribeLogStreams",
-            {"logGroupName": self._group, "logStreamNamePrefix": self._prefix},
-        )
+        request = {"logGroupName": self._group}
+        if self._prefix:
+            request["logStreamNamePrefix"] = self._prefix
+        try:
+            found = self._clients.call("logs", "DescribeLogStreams", request)
+        except CallFailed as error:
+            if is_gone(error):
+                return []
+            raise
         return sorted(each["logStreamName"] for each in found.get("logStreams", ()))
 
     def _page(self, stream: str) -> bool:
@@ -105,19 +112,27 @@ class JobFollower:
         Raises:
             CallFailed: It cannot be looked at.
         """
-        lines = Lines(self._clients, JOBS, f"{name}/", self._observer.line)
+        self._lines = Lines(self._clients, JOBS, f"{name}/", self._observer.line)
         told = None
         while True:
             job = self._clients.call("sagemaker", "DescribeTrainingJob", {"TrainingJobName": name})
-            if self._with_logs:
-                lines.read()
+            self._read()
             secondary = job.get("SecondaryStatus")
             if secondary != told:
                 told = secondary
                 with suppress(ValueError):  # one that only the cloud has, such as Interrupted
                     self._observer.phase(Phase(secondary))
             if job["TrainingJobStatus"] in ENDED:
-                if self._with_logs:
-                    lines.read()
-                return job, lines.tail
+                self._read()
+                return job, self._lines.tail
             self._sleep(self._poll_s)
+
+    def _read(self) -> None:
+        """A log that cannot be read keeps no job from being followed."""
+        if not self._with_logs:
+            return
+        try:
+            self._lines.read()
+        except CallFailed as error:
+            self._with_logs = False
+            self._observer.note(f"the log cannot be read: {error.message}")

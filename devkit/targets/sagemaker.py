@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -30,13 +30,13 @@ from devkit.progress import Observer
 from devkit.runtime_client import Reply, decode, encode
 from devkit.targets import requests
 from devkit.targets.base import TargetName
-from devkit.targets.clients import CallFailed, Clients
+from devkit.targets.clients import CallFailed, Clients, is_gone
 from devkit.targets.following import ENDED, JOBS, JobFollower, Lines
 from devkit.targets.ledger import Kind, Ledger, Resource
 from devkit.targets.plan import Plan, Step, execute
 from devkit.targets.plan import Resource as Made
 from devkit.targets.requests import Cloud
-from devkit.targets.teardown import Teardown, is_gone
+from devkit.targets.teardown import Teardown
 from devkit.targets.uploads import UploadFiles, upload
 
 ENDPOINTS = "/aws/sagemaker/Endpoints"
@@ -329,7 +329,8 @@ class SageMakerTarget:
     def _not_served(self, name: str, status: str, reason: str | None) -> ServingFailed:
         lines = Lines(self.clients, f"{ENDPOINTS}/{name}", "", lambda _host, _line: None)
         if self.with_logs:
-            lines.read()
+            with suppress(CallFailed):  # the reason is told in any case
+                lines.read()
         return ServingFailed(
             f"endpoint {name} is {status}: {reason or 'no reason is given'}",
             log_tail=lines.tail,

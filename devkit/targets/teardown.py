@@ -8,20 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from devkit.channels.locations import S3Uri
-from devkit.targets.clients import CallFailed, Clients
+from devkit.targets.clients import CallFailed, Clients, is_gone
 from devkit.targets.ledger import ORDER, Kind, Ledger, Resource
 
 _PATIENCE_S = 600.0
-_GONE = (
-    "could not find",
-    "not found",
-    "does not exist",
-    "cannot find",
-    "nosuchbucket",
-    "nosuchentity",
-    "repositorynotfound",
-    "no such",
-)
 _STOPPED = ("Completed", "Failed", "Stopped")
 
 
@@ -155,9 +145,3 @@ class Teardown:
     def _keys(self, bucket: str, prefix: str) -> list[str]:
         page = self._clients.call("s3", "ListObjectsV2", {"Bucket": bucket, "Prefix": prefix})
         return [each["Key"] for each in page.get("Contents", ())]
-
-
-def is_gone(error: CallFailed) -> bool:
-    """Whether an error says that there is no such thing."""
-    said = f"{error.code} {error.reason}".lower()
-    return any(words in said for words in _GONE)
