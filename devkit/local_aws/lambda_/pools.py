@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from devkit.background_tasks import BackgroundTasks
+from devkit.errors import EngineError
 from devkit.local_aws.functions import FunctionAnswer
 from devkit.local_aws.lambda_.instances import InitFailed, Instance, NotTaken
 from devkit.local_aws.lambda_.invocations import UNHANDLED, Ended, Invocation, exited
@@ -91,6 +92,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[Instance]] = deque()
         self._starting = 0
         self._retired = False
+        self._closed = False
         self._tasks = BackgroundTasks()
         self._reapers: dict[Instance, asyncio.TimerHandle] = {}
 
@@ -131,8 +133,9 @@ class Pool:
         self._retired = True
         for reaper in self._reapers.values():
             reaper.cancel()
-        for waiting in self._waiting:
-            waiting.cancel()
+        self._closed = True
+        while (waiting := self._first_waiting()) is not None:
+            waiting.set_exception(_ended(self.definition))
         await asyncio.gather(*(each.end() for each in self._instances), return_exceptions=True)
         await self._tasks.finished()
         await self._close_starter()
@@ -192,6 +195,7 @@ class Pool:
         finally:
             self._starting -= 1
             self._start_for_waiting()
+            self._close_if_over()
 
     async def _start_one(self) -> None:
         try:
@@ -204,6 +208,8 @@ class Pool:
 
     async def _started(self) -> Instance:
         starter = await self._prepared()
+        if self._closed:
+            raise _ended(self.definition)
         instance = self._make(starter)
         self._add(instance)
         try:
@@ -258,3 +264,7 @@ class Pool:
         starter, self._starter = self._starter, None
         if starter is not None and starter.done() and not starter.cancelled():
             await starter.result().close()
+
+
+def _ended(definition: Definition) -> EngineError:
+    return EngineError(f"{definition.name} was ended: the local AWS was reset, or has ended")
