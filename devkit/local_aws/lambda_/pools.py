@@ -181,8 +181,7 @@ class Pool:
 
     def _start_for_waiting(self) -> None:
         """Nobody waits for ever: where none is free, one is started for each who waits."""
-        full = self._capacity.is_full and self._instances
-        if self._starting < len(self._waiting) and not full:
+        if self._starting < len(self._waiting) and not self._is_full:
             self._starting += 1
             self._tasks.begin(self._start())
 
@@ -190,7 +189,7 @@ class Pool:
         """Start an instance for whoever waits first, if then anybody still does."""
         try:
             async with self._capacity.starting():
-                if self._waiting and not (self._capacity.is_full and self._instances):
+                if self._waiting and not self._is_full:
                     await self._start_one()
         finally:
             self._starting -= 1
@@ -204,12 +203,20 @@ class Pool:
             while (waiting := self._first_waiting()) is not None:
                 waiting.set_exception(error)
         else:
-            self._give_back(instance)
+            if instance is not None:
+                self._give_back(instance)
 
-    async def _started(self) -> Instance:
+    @property
+    def _is_full(self) -> bool:
+        """Whether there is no room for another one; every function may have one."""
+        return self._capacity.is_full and bool(self._instances)
+
+    async def _started(self) -> Instance | None:
         starter = await self._prepared()
         if self._closed:
             raise _ended(self.definition)
+        if self._is_full:  # by one that was started meanwhile
+            return None
         instance = self._make(starter)
         self._add(instance)
         try:
