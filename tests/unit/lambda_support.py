@@ -1,16 +1,15 @@
-"""What the tests of Lambda's parts share: a function, an invocation of it, moto's side."""
+"""What the tests of Lambda's parts share: a function, an invocation of it, a backend."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from devkit.contract import LOCAL_REGION
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.lambda_.definitions import AfterEvents, Archive, Definition
 from devkit.local_aws.lambda_.invocations import Invocation
 
-_T = TypeVar("_T")
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
 
 
@@ -59,15 +58,3 @@ class Asked:
             raise AwsError("NotFoundException", "there is none")
         self.asked.append((f"{service}.{operation}", parameters))
         return self.answers.get(operation, {})
-
-
-class Held:
-    """What moto holds, as a revision and what reading it gives."""
-
-    def __init__(self) -> None:
-        self.revision = 0
-        self.looked = 0
-
-    async def look(self, reading: Callable[[], _T]) -> _T:
-        self.looked += 1
-        return reading()

@@ -23,7 +23,7 @@ def test_a_failure_is_in_awss_words() -> None:
         (0, "Runtime exited without providing a reason"),
         (1, "Runtime exited with error: exit status 1"),
         (137, "Runtime exited with error: signal: killed"),
-        (255, "Runtime exited with error: signal: 127"),
+        (255, "Runtime exited with error: exit status 255"),
     ],
 )
 def test_an_exit_has_a_reason(code: int, reason: str) -> None:
