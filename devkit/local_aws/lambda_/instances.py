@@ -69,6 +69,8 @@ class Instance:
         loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = loop.create_future()
         self._init_error: asyncio.Future[bytes] = loop.create_future()
+        self._over: asyncio.Future[None] = loop.create_future()
+        self._ending = asyncio.Lock()
         self._starter = starter
         self._api = RuntimeApi(starter.host, self._on_ready, self._on_init_error)
         self._program: Program | None = None
@@ -110,14 +112,16 @@ class Instance:
         Raises:
             NotTaken: The instance is of no use any more, and has not begun.
         """
-        assert self._program is not None, "start() comes first"  # noqa: S101
+        program = self._program
+        if program is None:  # it has been ended just now
+            raise NotTaken
         self._tail = Tail()
-        work = await self._taken(self._program, invocation)
+        work = await self._taken(program, invocation)
         watch = Stopwatch()
-        ended = await self._done(self._program, work)
+        ended = await self._done(program, work)
         duration_s = watch.seconds()
-        await self._program.settle()
-        ended = self._within_memory(self._program, invocation, ended)
+        await program.settle()
+        ended = self._within_memory(program, invocation, ended)
         self._report(invocation, duration_s)
         tail, self._tail = self._tail, None
         return FunctionAnswer(
@@ -130,9 +134,13 @@ class Instance:
     async def end(self) -> None:
         """Kill it, whatever it does; nothing of it is left."""
         self.usable = False
-        if self._program is not None:
-            await self._program.end()
-        await self._api.close()
+        if not self._over.done():
+            self._over.set_result(None)
+        async with self._ending:
+            program, self._program = self._program, None
+            if program is not None:
+                await program.end()
+            await self._api.close()
         for future in (self._ready, self._init_error):
             future.cancel()
 
@@ -140,8 +148,15 @@ class Instance:
 
     async def _loaded(self, program: Program) -> None:
         timeout_s = self.definition.timeout_s
-        waited: set[asyncio.Future[Any]] = {self._ready, self._init_error, program.exited}
+        waited: set[asyncio.Future[Any]] = {
+            self._ready,
+            self._init_error,
+            self._over,
+            program.exited,
+        }
         await asyncio.wait(waited, timeout=INIT_S + timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if self._over.done():
+            raise InitFailed(lambda request_id: exited(request_id, _KILLED))
         if self._init_error.done():
             error = self._init_error.result()
             with suppress(asyncio.TimeoutError):  # its last lines
