@@ -62,5 +62,5 @@ def run(arguments: argparse.Namespace) -> None:
     ):
         document = {"server": server.name, "url": server.url}
         report(document)
-        arguments.terminal.result(document, server.url)
+        arguments.terminal.result(document, server.url or server.name)
         server.wait()
