@@ -311,7 +311,10 @@ def _live(settings: Settings, state: State, observer: Observer) -> _Live:
         )
     )
     front = gateway(functions, on_span=traces.add)
-    return _Live([Repositories(), sagemaker, functions, front, runtime], [runtime, front, traces])
+    return _Live(
+        [Repositories(), sagemaker, functions, front, runtime],
+        [runtime, front, functions.urls, traces],
+    )
 
 
 def _bridge(settings: Settings, observer: Observer) -> str | None:

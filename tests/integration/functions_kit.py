@@ -241,7 +241,10 @@ def functions(
         observer=notes,
         namespaces=namespaces,
     )
-    options = Options(services=[Lambda(kit), *services], bridge=bridge, journal=journal)
+    lambda_ = Lambda(kit)
+    options = Options(
+        services=[lambda_, *services], direct=[lambda_.urls], bridge=bridge, journal=journal
+    )
     with LocalAws(options) as aws:
         made = Functions(aws, kit.folder, notes)
         yield made

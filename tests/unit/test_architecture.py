@@ -120,6 +120,7 @@ def test_moto_is_imported_when_it_is_needed_and_not_before() -> None:
         "local_aws/gateway/snapshots.py",
         "local_aws/lambda_/definitions.py",
         "local_aws/lambda_/from_moto.py",
+        "local_aws/lambda_/url_definitions.py",
         "local_aws/moto_dispatch.py",
     }
 

@@ -2,5 +2,5 @@
 
 ``service`` is the way in. Read ``addresses`` (which API), ``definitions`` (what it is), then
 ``http_apis`` and ``rest_apis`` (what is done), and from there the pure modules: routing, events,
-results, mapping.
+results, mapping. ``incoming`` makes values of requests. Lambda's function URLs use these, too.
 """

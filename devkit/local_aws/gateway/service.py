@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import logging
-import secrets
 import time
-import uuid
-from collections.abc import Collection, Mapping
-from dataclasses import replace
-from datetime import datetime, timezone
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from devkit import guard
 from devkit.front.errors import Refused
-from devkit.front.exchange import invocation_of
-from devkit.front.messages import ClientBroken, Invocation
+from devkit.front.messages import ClientBroken
 from devkit.local_aws.functions import Functions
-from devkit.local_aws.gateway import control, cors, http_apis, rest_apis, rest_errors
+from devkit.local_aws.gateway import control, http_apis, incoming, rest_apis, rest_errors
 from devkit.local_aws.gateway.addresses import Address, address_of, may_be_address
 from devkit.local_aws.gateway.authorizing import Authorizers
 from devkit.local_aws.gateway.definitions import Definitions
@@ -27,14 +20,11 @@ from devkit.local_aws.gateway.invoking import Invoker
 from devkit.local_aws.gateway.messages import (
     Answer,
     DevkitRefusal,
-    Headers,
     Request,
-    can_be_sent,
     json_answer,
 )
-from devkit.local_aws.gateway.outbound import HOP_BY_HOP, LIMIT_BYTES, Outbound
+from devkit.local_aws.gateway.outbound import LIMIT_BYTES, Outbound
 from devkit.local_aws.gateway.rest_apis import RestApis
-from devkit.local_aws.gateway.traces import HEADER, trace_of
 from devkit.local_aws.gateway.values import Api, HttpApi, RestApi, WebSocketApi
 from devkit.local_aws.services import Answering, Handler, OnSpan, Surroundings, no_span
 
@@ -42,8 +32,6 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 _HEADER_BYTES = 10_240
-_EXTENDED_ID_BYTES = 11
-_TRACE_BITS = 96
 
 _LOGGER = logging.getLogger(__name__)
 _LOGGER.addHandler(logging.NullHandler())
@@ -106,13 +94,10 @@ class Gateway:
 
     def takes(self, request: web.BaseRequest) -> Answering | None:
         """What answers a request, where that is a call to an API."""
-        host, path = request.headers.get("Host", ""), request.raw_path
-        if not may_be_address(host, path):
+        host = request.headers.get("Host", "")
+        if not may_be_address(host, request.raw_path):
             return None
-        path = path.partition("?")[0]
-        if not path.startswith("/"):  # a whole URL, as a proxy is sent
-            path = "/" + path.partition("://")[2].partition("/")[2]
-        address = address_of(host, path)
+        address = address_of(host, incoming.path_of(request))
         if address is None:
             return None
 
@@ -123,7 +108,7 @@ class Gateway:
 
     async def _respond(self, address: Address, asked: web.BaseRequest) -> web.StreamResponse:
         begun = time.perf_counter()
-        head = _head(address, asked)
+        head = incoming.head_of(asked, path=address.path, domain_name=address.host or "")
         broken = False
         try:
             answer = await self._answer(address, head, asked)
@@ -140,9 +125,7 @@ class Gateway:
             answer = json_answer(
                 HTTPStatus.INTERNAL_SERVER_ERROR, {"message": "Internal Server Error"}
             )
-        response = _response(answer)
-        if broken or (asked.headers.get("Expect") and not asked.content.is_eof()):
-            response.force_close()  # whether the body will still come, nobody can know
+        response = incoming.response_of(answer, asked, broken=broken)
         self._on_span(head.trace.root, "gateway", time.perf_counter() - begun)
         return response
 
@@ -166,70 +149,17 @@ class Gateway:
         return await self._rest.answer(api, request)
 
 
-def _head(address: Address, asked: web.BaseRequest) -> Request:
-    """A request without its body, which may be too large, and without the API's region."""
-    headers = Headers(asked.headers.items())
-    client = asked.transport.get_extra_info("peername") if asked.transport is not None else None
-    now = datetime.now(timezone.utc)
-    return Request(
-        method=asked.method,
-        path=address.path,
-        query=asked.raw_path.partition("?")[2].partition("#")[0],
-        headers=headers,
-        body=b"",
-        source_ip=str(client[0]) if client else "127.0.0.1",
-        domain_name=address.host or "",
-        received=now,
-        request_id=str(uuid.uuid4()),
-        extended_request_id=_extended_id(),
-        trace=trace_of(
-            headers.get(HEADER), now_s=now.timestamp(), number=secrets.randbits(_TRACE_BITS)
-        ),
-        protocol=f"HTTP/{asked.version.major}.{asked.version.minor}",
-    )
-
-
-def _extended_id() -> str:
-    """Such as ``JKJaXmPLvHcESHA=``."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(_EXTENDED_ID_BYTES)).decode()
-
-
 async def _complete(
     address: Address, api: HttpApi | RestApi, head: Request, asked: web.BaseRequest
 ) -> Request:
     """The request as the API gets it: with its body, and with what proxies add to the headers."""
-    if _head_bytes(head) > _HEADER_BYTES:
+    if incoming.head_bytes(head) > _HEADER_BYTES:
         raise _headers_too_large(api)
-    invocation = invocation_of(asked)
-    body = await _body(invocation)
-    if body is None:
-        raise _body_too_large(api)
-    host = asked.headers.get("Host", "")
-    forwarded = [*head.headers.all("X-Forwarded-For"), head.source_ip]
-    headers = head.headers.without(*HOP_BY_HOP).replacing(
-        ("X-Forwarded-For", ", ".join(forwarded)),
-        ("X-Forwarded-Port", host.rpartition(":")[2] if ":" in host else "80"),
-        ("X-Forwarded-Proto", "http"),
-        (HEADER, head.trace.header),
-    )
     domain = address.host or f"{api.id}.execute-api.{api.region}.amazonaws.com"
-    return replace(head, headers=headers, body=body, domain_name=domain)
-
-
-def _head_bytes(head: Request) -> int:
-    return sum(len(name) + len(value) for name, value in head.headers.pairs) + len(head.path)
-
-
-async def _body(invocation: Invocation) -> bytes | None:
-    """The body, and never more than the limit; ``None`` where it is larger."""
-    if invocation.content_length is not None and invocation.content_length > LIMIT_BYTES:
-        return None
-    content = bytearray()
-    async for chunk in invocation.body:
-        content += chunk
-        if len(content) > LIMIT_BYTES:
-            return None
-    return bytes(content)
+    request = await incoming.with_body(head, asked, limit_bytes=LIMIT_BYTES, domain_name=domain)
+    if request is None:
+        raise _body_too_large(api)
+    return request
 
 
 def _body_too_large(api: Api) -> Exception:
@@ -252,31 +182,11 @@ def _require_page_may_ask(api: HttpApi | RestApi, head: Request) -> None:
     Raises:
         DevkitRefusal: It asks for something else.
     """
-    origins = head.headers.all("Origin")
-    if guard.refusal(("127.0.0.1",), origins) is None:
+    origins = incoming.foreign_pages(head)
+    if not origins:
         return
-    if isinstance(api, RestApi):
-        if rest_apis.is_for_pages(api, head):
-            return
-        remedy = "add an OPTIONS method to the resource"
-    else:
-        if api.cors is not None and all(cors.allows(api.cors, each) for each in origins):
-            return
+    if isinstance(api, HttpApi):
         remedy = "add the origin to the API's CorsConfiguration"
-    raise DevkitRefusal(
-        f"Pages of {_listed(origins)} may not call this API on a developer's machine: {remedy}."
-    )
-
-
-def _listed(origins: Collection[str]) -> str:
-    return ", ".join(repr(each) for each in origins)
-
-
-def _response(answer: Answer) -> web.Response:
-    from aiohttp import web  # noqa: PLC0415
-    from multidict import CIMultiDict  # noqa: PLC0415
-
-    # Mapping may have made headers of anything in the request.
-    headers = CIMultiDict(pair for pair in answer.headers.pairs if can_be_sent(*pair))
-    headers.setdefault("Server", "devkit")
-    return web.Response(status=answer.status, headers=headers, body=answer.body)
+        incoming.require_allowed(api.cors, origins, "API", remedy)
+    elif not rest_apis.is_for_pages(api, head):
+        raise incoming.page_refused(origins, "API", "add an OPTIONS method to the resource")

@@ -20,5 +20,8 @@
     limits.py          what is too large or too much
     logs.py            log groups and streams
     events.py          asynchronous invocations, their retries and destinations
+    urls.py            function URLs: a function behind an address of its own
+    url_configs.py     … the operations that make and tell them
+    url_definitions.py … what they are, read from what moto holds
     from_moto.py       invocations by SNS, EventBridge, S3, queues and streams
 """

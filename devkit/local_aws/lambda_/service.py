@@ -24,6 +24,8 @@ from devkit.local_aws.lambda_ import checks, limits
 from devkit.local_aws.lambda_.definitions import Reference
 from devkit.local_aws.lambda_.from_moto import take_over
 from devkit.local_aws.lambda_.runner import Kit, Runner
+from devkit.local_aws.lambda_.url_configs import UrlConfigs
+from devkit.local_aws.lambda_.urls import FunctionUrls
 from devkit.local_aws.services import Call, Handler, Objects, Result, Surroundings
 from devkit.local_aws.traces import TRACE_HEADER
 
@@ -41,6 +43,9 @@ class Lambda:
         self._kit = kit
         self._running: Runner | None = None
         self._tasks = BackgroundTasks()
+        self._url_configs = UrlConfigs()
+        self.urls = FunctionUrls(self, kit.on_span)
+        """What answers at function URLs; a ``Direct``."""
         self._undo: Callable[[], None] = _nothing
         self.operations: Mapping[str, Handler] = {
             "CreateFunction": self._create,
@@ -50,6 +55,7 @@ class Lambda:
             "InvokeWithResponseStream": self._invoke_with_response_stream,
             "UpdateFunctionCode": self._update_code,
             "UpdateFunctionConfiguration": self._update_configuration,
+            **self._url_configs.handlers,
         }
 
     # --- a service ----------------------------------------------------------------------------
@@ -58,6 +64,8 @@ class Lambda:
         """Begin; nothing is run before somebody asks."""
         self._running = Runner(self._kit, surroundings)
         await self._running.open()
+        self._url_configs.start(surroundings)
+        self.urls.start(surroundings.objects)
         self._tasks.begin(self._take_over(surroundings.objects))
 
     async def _take_over(self, objects: Objects) -> None:
