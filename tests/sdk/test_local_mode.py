@@ -113,7 +113,7 @@ def test_the_example_trains_is_deployed_and_answers(
     local.begin("train", InputDataConfig=[channel(local, data)], HyperParameters={"eta": "0.05"})
 
     job = local.ended("train")
-    assert job["TrainingJobStatus"] == "Completed", job
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     assert local.model(job, tmp_path)
     lines = local.lines("train")
     assert lines[-1].startswith("accuracy=")
@@ -141,9 +141,9 @@ def channel(local: LocalMode, file: Path) -> dict[str, object]:
     """The channel of a file that is put into S3."""
     local.clients.call("s3", "CreateBucket", {"Bucket": "iris"})
     local.clients.call(
-        "s3", "PutObject", {"Bucket": "iris", "Key": file.name, "Body": file.read_bytes()}
+        "s3", "PutObject", {"Bucket": "iris", "Key": f"data/{file.name}", "Body": file.read_bytes()}
     )
-    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://iris/"}
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://iris/data/"}
     return {"ChannelName": "training", "DataSource": {"S3DataSource": source}}
 
 
@@ -258,6 +258,9 @@ def test_an_image_that_is_not_here_is_not_fetched(opened: Open) -> None:
 
 # --- hosting ----------------------------------------------------------------------------------
 
+THINKS = HEAD + (
+    'signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nsay("thinking")\nwait_for_ever()\n'
+)
 BREAKS = SERVER + 'say("no model here")\nsys.exit(7)\n'
 
 
@@ -293,7 +296,7 @@ def test_an_endpoint_that_does_not_come_up_says_why(made: Made) -> None:
 
 
 def test_one_that_is_deleted_while_it_starts_is_gone(made: Made) -> None:
-    local = made(train=TRAIN, serve=HEAD + 'say("thinking")\nwait_for_ever()\n')
+    local = made(train=TRAIN, serve=THINKS)
     local.deploy("slow")
     local.until_said("thinking")
 
