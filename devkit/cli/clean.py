@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devkit.cli import options
-from devkit.errors import ConfigError
+from devkit.cli import confirm, options
 
 if TYPE_CHECKING:
     from devkit.store import Run, Store
@@ -34,7 +32,10 @@ def run(arguments: argparse.Namespace) -> None:
         text = f"{len(runs)} to delete, {sum(sizes.values()) / 1e6:.1f} MB"
     else:
         if runs and not arguments.yes:
-            _ask(len(runs))
+            confirm.ask(
+                f"delete {len(runs)} with their models and logs?",
+                remedy="--yes deletes without asking",
+            )
         for each in runs:
             store.delete(each)
         text = f"{len(runs)} deleted, {sum(sizes.values()) / 1e6:.1f} MB"
@@ -44,15 +45,6 @@ def run(arguments: argparse.Namespace) -> None:
 def _ended(store: Store) -> list[Run]:
     runs = [*store.runs("job"), *store.runs("server")]
     return [run for run in runs if store.owner(run) is None]
-
-
-def _ask(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise ConfigError("nobody is here to ask", remedy="--yes deletes without asking")
-    sys.stderr.write(f"delete {count} with their models and logs? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise KeyboardInterrupt
 
 
 def _size(folder: Path) -> int:
