@@ -20,6 +20,7 @@ from devkit.targets.plan import Plan, Resource, Step
 from devkit.targets.role_policy import (
     POLICY_NAME,
     execution_policy,
+    is_same,
     is_trusting,
     trust_policy,
 )
@@ -245,7 +246,8 @@ def _role(clients: Clients, names: Names, settings: Settings) -> Finding:
     steps = [] if trusting else [_step_for_trust(names)]
     its_policy = {**its, "PolicyName": POLICY_NAME}
     granted = _asked(clients, "iam", "GetRolePolicy", its_policy, missing="NoSuchEntity")
-    if granted is None or _document(granted["PolicyDocument"]) != execution_policy(names, settings):
+    wanted = execution_policy(names, settings)
+    if granted is None or not is_same(_document(granted["PolicyDocument"]), wanted):
         steps.append(policy)
     return _finding(resource, steps)
 

@@ -20,6 +20,10 @@ SERVICE = "sagemaker.amazonaws.com"
 
 Statement = dict[str, Any]
 
+# Whose values may stand alone or in a list, in any order.
+_LISTS = frozenset({"Action", "Resource", "Service"})
+_OF_CONDITION = ("cloudwatch:", "kms:")  # the keys of the conditions that are used here
+
 _READ_OBJECTS = ("s3:GetObject",)
 _WRITE_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
 _READ_BUCKET = ("s3:ListBucket", "s3:GetBucketLocation")
@@ -93,6 +97,21 @@ def execution_policy(names: Names, settings: Settings) -> dict[str, Any]:
             *_keys(names, settings),
         ],
     }
+
+
+def is_same(policy: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two policies say the same; Terraform writes a list of one without the list."""
+    return bool(_canonical(policy) == _canonical(other))
+
+
+def _canonical(value: Any, key: str = "") -> Any:
+    if key in _LISTS or key.startswith(_OF_CONDITION):
+        return sorted(_several({key: value}, key))
+    if isinstance(value, Mapping):
+        return {name: _canonical(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_canonical(each) for each in value]
+    return value
 
 
 def _image(names: Names, settings: Settings) -> list[Statement]:

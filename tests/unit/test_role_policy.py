@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from devkit.targets.names import names_of
-from devkit.targets.role_policy import execution_policy, is_trusting, trust_policy
+from devkit.targets.role_policy import execution_policy, is_same, is_trusting, trust_policy
 from tests.unit.clients_fakes import ACCOUNT
 from tests.unit.test_config import load
 
@@ -115,3 +115,25 @@ def test_a_key_may_be_used(tmp_path: Path, key: str, resource: str) -> None:
 def test_another_registry_needs_no_permission_of_ecr(tmp_path: Path) -> None:
     found = policy(tmp_path, "[aws]\nregistry = 'localhost:5000'")
     assert not found.keys() & {"Image", "RegistryToken"}
+
+
+def test_a_policy_is_the_same_however_its_lists_are_written(tmp_path: Path) -> None:
+    mine = {"Statement": list(policy(tmp_path, "[aws]\nkms_key = 'alias/mine'").values())}
+    flat = {
+        "Statement": [
+            {key: _alone(value) for key, value in each.items()} for each in mine["Statement"]
+        ]
+    }
+    assert flat != mine
+    assert is_same(flat, mine)
+    flat["Statement"][0]["Resource"] = "*"
+    assert not is_same(flat, mine)
+
+
+def _alone(value: Any) -> Any:
+    """As Terraform writes it."""
+    if isinstance(value, dict):
+        return {key: _alone(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return value[0] if len(value) == 1 else value[::-1]
+    return value
