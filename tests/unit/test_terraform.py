@@ -117,6 +117,26 @@ def test_neighbours_are_aligned_and_long_lists_have_a_line_an_entry() -> None:
     assert_formatted(text)
 
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "terraform"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLE.glob("*.tf")), ids=lambda path: path.name)
+def test_the_example_is_terraform(path: Path) -> None:
+    text = path.read_text()
+    assert hcl2.loads(text)
+    assert_formatted(text)
+
+
+def test_the_examples_role_may_do_what_devkits_own_may(tmp_path: Path) -> None:
+    def statements(text: str) -> list[str]:
+        begun = text.index('data "aws_iam_policy_document" "execution"')
+        body = text[begun : text.index('resource "aws_iam_role"')].splitlines()
+        return [line for line in body if "resources" not in line and "arn:" not in line]
+
+    example = statements((EXAMPLE / "execution_role.tf").read_text())
+    assert example == statements(files(tmp_path)["main.tf"])
+
+
 def assert_formatted(text: str) -> None:
     """As ``terraform fmt`` has it, where that is installed."""
     program = shutil.which("terraform")
