@@ -318,7 +318,7 @@ def measure(engine: str, rounds: int) -> Measured:
         project = Project.load(root, overrides={"project.engine": engine})
         model = project.train().model
         settings = project.settings
-        if model is None or settings.invoke.data is None:
+        if not isinstance(model, Path) or settings.invoke.data is None:
             raise BenchmarkFailed("the example has no model, or nothing to ask")
         body, content_type = settings.invoke.data.encode(), settings.invoke.content_type
         with local_aws(root, engine) as port:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from devkit.errors import DevkitError, StoreError
+from devkit.errors import DevkitError, DryRun, StoreError
 from devkit.signals import EXIT_INTERRUPTED, Terminated, terminated_by_signals
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     try:
-        with terminated_by_signals(), arguments.terminal:
+        with terminated_by_signals(), arguments.terminal, ExitStack() as stack:
+            arguments.stack = stack
             return int(arguments.run(arguments) or 0)
+    except DryRun:
+        return 0
     except BrokenPipeError:  # whoever read the output has gone: `devkit logs JOB | head`
         sys.stderr.close()
         return 0

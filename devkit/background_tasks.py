@@ -30,8 +30,9 @@ class BackgroundTasks:
             task.cancel()
 
     async def finished(self) -> None:
-        """Wait until those that have begun are over."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Wait until all are over, those too that are begun meanwhile."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

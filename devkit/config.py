@@ -150,6 +150,14 @@ class EndpointSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SageMakerSettings:
+    """``[sagemaker]``: the SageMaker Python SDK, whose local mode is a target."""
+
+    python: Path | None
+    """An interpreter that has it; ``None``: devkit's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AwsSettings:
     """``[aws]``: an account of AWS, and what is used there; nothing here matters to other targets.
 
@@ -203,6 +211,8 @@ class Settings:
     """The project's folder: the one with ``devkit.toml``."""
     name: str
     engine: str
+    target: str
+    """Where jobs and servers go: ``local``, ``sagemaker-local`` or ``aws``."""
     image: ImageSettings
     train: TrainSettings
     serve: ServeSettings
@@ -213,6 +223,7 @@ class Settings:
     gateway: GatewaySettings | None
     endpoint: EndpointSettings | None
     aws: AwsSettings
+    sagemaker: SageMakerSettings
     machine: Machine
     resolved: Mapping[str, Raw]
     """Every key that is set, with the value as given and where it comes from."""
@@ -342,11 +353,13 @@ def _build(root: Path, resolved: Mapping[str, Raw], of_machine: Machine) -> Sett
         root=root,
         name=values["project.name"],
         engine=values["project.engine"],
+        target=values["project.target"],
         image=ImageSettings(**table("image")),
         train=TrainSettings(**table("train")),
         serve=ServeSettings(**table("serve")),
         invoke=InvokeSettings(**table("invoke")),
         s3=S3Settings(**table("s3")),
+        sagemaker=SageMakerSettings(**table("sagemaker")),
         functions=tuple(
             FunctionSettings(name=name, **table(f"lambda.{name}"))
             for name in schema.names("lambda", resolved)

@@ -133,6 +133,16 @@ class StoreError(DevkitError):
     exit_code = 8
 
 
+class Declined(DevkitError):
+    """Something would be made in an account, and nobody has said that it may."""
+
+    exit_code = 12
+
+
+class DryRun(Exception):
+    """What would be done has been shown, and nothing of it is done."""
+
+
 class NotFound(DevkitError):
     """No job, server, model, image or metric of that name."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -11,7 +11,8 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from devkit import config, recovery
 from devkit.channels.locations import Location, S3Uri, parse_location, parse_s3_uri
@@ -30,14 +31,17 @@ from devkit.job import (
     Status,
     TrainingJob,
 )
-from devkit.local_run import Server, TrainingResult
 from devkit.model_source import is_archive
 from devkit.ports import require_free_port
 from devkit.progress import Observer, Silent, step
 from devkit.s3 import NO_S3, s3_client
 from devkit.store import Run, Store
-from devkit.targets.base import Target
+from devkit.targets.base import Deployed, Target, Trained
 from devkit.targets.local import LocalTarget
+
+if TYPE_CHECKING:
+    from devkit.targets.plan import Plan
+    from devkit.targets.sagemaker import CloudServer, SageMakerTarget
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,11 @@ class RunResult:
 
     answer: Any
     """The server's answer, decoded where it is JSON."""
-    training: TrainingResult
+    training: Trained
 
+
+Approve = Callable[["Plan", "SageMakerTarget"], None]
+"""Is shown what would be made, and where; raises where it may not be."""
 
 _NOT_BUILT = Image(reference="(not built yet)", id="")
 
@@ -69,14 +76,25 @@ class Project:
         settings: Resolved settings; :meth:`load` makes them.
         image: The name of an image to take instead of building the project's own.
         observer: Is told what goes on; silent by default.
+        argv: Of the command, where it is one.
+        approve: Asked before anything is made in an account; raises where it may not be.
     """
 
     def __init__(
-        self, settings: Settings, *, image: str | None = None, observer: Observer | None = None
+        self,
+        settings: Settings,
+        *,
+        image: str | None = None,
+        observer: Observer | None = None,
+        argv: Sequence[str] = (),
+        approve: Approve | None = None,
     ) -> None:
         self.settings = settings
         self._image = image
         self._observer = observer or Silent()
+        self._argv = tuple(argv)
+        self._approve = approve
+        self._stack = ExitStack()
 
     @classmethod
     def load(
@@ -87,6 +105,8 @@ class Project:
         observer: Observer | None = None,
         environ: Mapping[str, str] | None = None,
         overrides: Mapping[str, object] | None = None,
+        argv: Sequence[str] = (),
+        approve: Approve | None = None,
     ) -> Project:
         """Load the project in ``path``, or the one at or above the current folder.
 
@@ -96,6 +116,8 @@ class Project:
             observer: Is told what goes on.
             environ: The environment; the process's own by default.
             overrides: Settings by their dotted key, over all others: ``{"serve.port": 0}``.
+            argv: Of the command, where it is one.
+            approve: Asked before anything is made in an account.
 
         Raises:
             ConfigError: There is no project, or its settings are wrong.
@@ -107,7 +129,7 @@ class Project:
             overrides=overrides,
             project_required=image is None,
         )
-        return cls(settings, image=image, observer=observer)
+        return cls(settings, image=image, observer=observer, argv=argv, approve=approve)
 
     # --- what it stands on -------------------------------------------------------------------
 
@@ -144,7 +166,47 @@ class Project:
     @cached_property
     def target(self) -> Target:
         """Where jobs and servers go."""
+        if self.settings.target != "local":
+            return self.cloud
         return LocalTarget(self.engine, self.store, self._observer, self.settings.s3)
+
+    @cached_property
+    def cloud(self) -> SageMakerTarget:
+        """The target, where that is one that speaks SageMaker's API; :meth:`close` ends it.
+
+        Raises:
+            ConfigError: It is ``local``, or something for it is not installed.
+        """
+        from devkit.targets.choose import open_target  # noqa: PLC0415 - only where it is needed
+
+        if self.settings.target == "local":
+            raise ConfigError(
+                "--target local has nothing of AWS", remedy="--target aws, or sagemaker-local"
+            )
+        return open_target(
+            self.settings,
+            self._observer,
+            self._stack,
+            engine=lambda: self.engine,
+            argv=self._argv,
+        )
+
+    def close(self) -> None:
+        """End what was started for a target that is not on this machine's engine."""
+        self._stack.close()
+
+    def __enter__(self) -> Project:
+        """Have it closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
 
     # --- verbs -------------------------------------------------------------------------------
 
@@ -183,7 +245,7 @@ class Project:
         channels: Mapping[str, Path | str] | None = None,
         interrupt_after_s: Sequence[float] = (),
         image: Image | None = None,
-    ) -> TrainingResult:
+    ) -> Trained:
         """Build, and run a training job to its end.
 
         Args:
@@ -200,10 +262,10 @@ class Project:
         """
         job = self._job(name, hyperparameters or {}, channels or {}, interrupt_after_s)
         target = self.target
-        job = replace(job, image=image or self.build())
+        image = image or self._image_for(lambda it: self.cloud.plan_training(_with(job, it)))
         with step(self._observer, "train") as training:
             training.detail = job.name
-            result = target.train(job)
+            result = target.train(replace(job, image=image))
             training.detail = result.summary()
         return result
 
@@ -212,12 +274,12 @@ class Project:
         self,
         *,
         name: str | None = None,
-        model: Path | str | None = None,
+        model: Location | str | None = None,
         port: int | None = None,
         image: Image | None = None,
         reload: bool = False,
         debug_port: int | None = None,
-    ) -> Iterator[Server]:
+    ) -> Iterator[Deployed]:
         """Serve a model until the end of the block; the ping is good when the block begins.
 
         A server that turns bad is replaced, and keeps its address (§2.3).
@@ -250,16 +312,48 @@ class Project:
         if debug_port is not None:
             require_free_port(debug_port, other="--debug-port")
         target = self.target
-        spec = replace(spec, image=image or self.build())
+        served = spec
+        image = image or self._image_for(
+            lambda it: self.cloud.plan_deployment(replace(served, image=it))
+        )
+        spec = replace(spec, image=image)
         if reload:
             spec = self._with_program(spec)
         with ExitStack() as stack:
             with step(self._observer, "serve") as serving:
                 server = stack.enter_context(target.deploy(spec))
-                serving.detail = f"{server.name} at {server.url}"
+                serving.detail = f"{server.name} at {server.url}" if server.url else server.name
             yield server
             with step(self._observer, "stop"):
                 stack.close()
+
+    def deploy(
+        self,
+        *,
+        name: str | None = None,
+        model: Location | str | None = None,
+        ttl_s: float | None = None,
+    ) -> CloudServer:
+        """Deploy a model as an endpoint that stays, at a target that is not ``local``.
+
+        Args:
+            name: The endpoint's; made up by default.
+            model: As for :meth:`serve`.
+            ttl_s: After what time it is to be deleted; the ledger keeps it.
+
+        Raises:
+            ConfigError: The target is ``local``.
+            ServingFailed: The endpoint does not come up.
+            Declined: It may not be made.
+        """
+        target = replace(self.cloud, ttl_s=ttl_s)
+        spec = self._server(name, 0, self.find_model(model))
+        image = self._image_for(lambda it: target.plan_deployment(replace(spec, image=it)))
+        spec = replace(spec, image=image)
+        with step(self._observer, "deploy") as deploying:
+            server = target.create(spec)
+            deploying.detail = server.name
+        return server
 
     def run(self, *, data: str | bytes | None = None, port: int = 0) -> RunResult:
         """The whole loop: build, train, serve, invoke, stop.
@@ -278,11 +372,11 @@ class Project:
             raise ConfigError(
                 "there is nothing to invoke with", remedy="set [invoke] data, or give --data"
             )
-        self._job(None, {}, {})  # refused before anything is built
+        job = self._job(None, {}, {})  # refused before anything is built
         _import_front_meanwhile(self.settings.serve.profile)
         require_free_port(port)
-        image = self.build()
-        training = self.train(image=image)
+        image = self._image_for(lambda it: self._plan_of_run(_with(job, it)))
+        training = self.train(name=job.name, image=image)
         with (
             self.serve(image=image, model=training.model, port=port) as server,
             step(self._observer, "invoke") as invoking,
@@ -290,6 +384,26 @@ class Project:
             answer = server.invoke(body, content_type=invoke.content_type)
             invoking.detail = invoke.content_type
         return RunResult(answer, training)
+
+    def _image_for(self, plan: Callable[[Image], Plan]) -> Image:
+        """The image for the target, once what is made with it may be made.
+
+        Args:
+            plan: What that is; asked for only where it is in an account.
+
+        Raises:
+            Declined: It may not be made.
+        """
+        if self.settings.target != "local" and self._approve is not None:
+            self._approve(plan(self.cloud.image_to_be), self.cloud)
+        return self.target.image(self.build)
+
+    def _plan_of_run(self, job: TrainingJob) -> Plan:
+        """What the whole loop makes in an account."""
+        cloud = self.cloud
+        spec = self._server(None, 0, cloud.model_to_be(job.name))
+        deployment = cloud.plan_deployment(replace(spec, image=job.image))
+        return cloud.plan_training(job) + deployment
 
     def _job(
         self,
@@ -384,7 +498,7 @@ class Project:
 
     # --- what there is -----------------------------------------------------------------------
 
-    def find_model(self, model: Path | str | None) -> Location:
+    def find_model(self, model: Location | str | None) -> Location:
         """The model behind a path, an S3 URI, a job's name, or the newest completed job.
 
         S3 is not asked yet.
@@ -395,9 +509,9 @@ class Project:
         """
         if model is None:
             return self.newest_job().model_archive
-        if "://" in str(model):
+        if isinstance(model, S3Uri) or "://" in str(model):
             uri = parse_s3_uri(str(model))
-            if not self.settings.s3.named:
+            if self.settings.target == "local" and not self.settings.s3.named:
                 raise ConfigError(f"the model {uri} is in S3, and {NO_S3}")
             return uri
         if Path(model).is_file() or "/" in str(model):
@@ -435,6 +549,10 @@ class Project:
         """``<project>-<UTC time>-<random>``: unique, sorted by time, within SageMaker's 63."""
         now = datetime.now(timezone.utc)
         return f"{self.settings.name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _with(job: TrainingJob, image: Image) -> TrainingJob:
+    return replace(job, image=image)
 
 
 def _existing(model: Path) -> Path:

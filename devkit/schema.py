@@ -26,6 +26,7 @@ _ENGINES = ("auto", "docker", "process")
 READERS: dict[str, Reader] = {
     "project.name": readers.project_name,
     "project.engine": readers.one_of(*_ENGINES),
+    "project.target": readers.one_of("local", "sagemaker-local", "aws"),
     "image.context": readers.path,
     "image.program": readers.path,
     "image.program_path": readers.container_path,
@@ -65,6 +66,7 @@ READERS: dict[str, Reader] = {
     "s3.endpoint_url": readers.url,
     "s3.region": readers.text,
     "s3.profile": readers.text,
+    "sagemaker.python": readers.path,
     "lambda.*.source": readers.path,
     "lambda.*.handler": function_readers.handler,
     "lambda.*.runtime": readers.one_of(*lambda_contract.RUNTIMES),
@@ -118,6 +120,7 @@ TABLES = {
 DEFAULT_TEXT: dict[str, object] = {
     "project.name": "(the folder's name)",
     "project.engine": "auto",
+    "project.target": "local",
     "image.context": "image",
     "image.program": "image/program",
     "image.program_path": "/opt/program",
@@ -152,6 +155,7 @@ DEFAULT_TEXT: dict[str, object] = {
     "s3.endpoint_url": "(none)",
     "s3.region": contract.LOCAL_REGION,
     "s3.profile": "(none)",
+    "sagemaker.python": "(devkit's own)",
     "lambda.*.handler": lambda_contract.DEFAULT_HANDLER,
     "lambda.*.runtime": lambda_contract.OWN_RUNTIME,
     "lambda.*.memory_mb": lambda_contract.DEFAULT_MEMORY_MB,
@@ -181,7 +185,7 @@ DEFAULT_TEXT: dict[str, object] = {
 }
 
 # Variables for what changes from command to command.
-SHORT_VARIABLES = {"project.engine": "DEVKIT_ENGINE"}
+SHORT_VARIABLES = {"project.engine": "DEVKIT_ENGINE", "project.target": "DEVKIT_TARGET"}
 
 
 _T = TypeVar("_T")
@@ -250,6 +254,7 @@ def defaults(root: Path) -> dict[str, Any]:
     return {
         "project.name": _default_name(root),
         "project.engine": "auto",
+        "project.target": "local",
         "image.context": root / "image",
         "image.program": root / "image" / "program",
         "image.program_path": "/opt/program",
@@ -289,6 +294,7 @@ def defaults(root: Path) -> dict[str, Any]:
         "s3.endpoint_url": None,
         "s3.region": contract.LOCAL_REGION,
         "s3.profile": None,
+        "sagemaker.python": None,
         "lambda.*.source": None,
         "lambda.*.handler": lambda_contract.DEFAULT_HANDLER,
         "lambda.*.runtime": lambda_contract.OWN_RUNTIME,

@@ -44,6 +44,10 @@ class TrainingResult:
         """The last value of each metric."""
         return self.outcome.metrics
 
+    def document(self) -> dict[str, object]:
+        """The job for machines."""
+        return {"job": self.name, **self.outcome.document()}
+
     def summary(self) -> str:
         """The job in one line: name, status, metrics, model."""
         metrics = "".join(f" {name}={value:g}" for name, value in self.metrics.items())

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devkit.cli import confirm, options
+from devkit.cli import options
+from devkit.cli.confirm import ask
+from devkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from devkit.store import Run, Store
@@ -32,10 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
         text = f"{len(runs)} to delete, {sum(sizes.values()) / 1e6:.1f} MB"
     else:
         if runs and not arguments.yes:
-            confirm.ask(
-                f"delete {len(runs)} with their models and logs?",
-                remedy="--yes deletes without asking",
-            )
+            _ask(len(runs))
         for each in runs:
             store.delete(each)
         text = f"{len(runs)} deleted, {sum(sizes.values()) / 1e6:.1f} MB"
@@ -45,6 +44,14 @@ def run(arguments: argparse.Namespace) -> None:
 def _ended(store: Store) -> list[Run]:
     runs = [*store.runs("job"), *store.runs("server")]
     return [run for run in runs if store.owner(run) is None]
+
+
+def _ask(count: int) -> None:
+    answer = ask(f"delete {count} with their models and logs?")
+    if answer is None:
+        raise ConfigError("nobody is here to ask", remedy="--yes deletes without asking")
+    if not answer:
+        raise KeyboardInterrupt
 
 
 def _size(folder: Path) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from devkit.errors import ConfigError
+from devkit.errors import Declined
 
 if TYPE_CHECKING:
     from devkit.cli.terminal import Terminal
@@ -55,8 +55,7 @@ def confirm(
     """Show what will be done, and ask; with ``yes`` nobody is asked.
 
     Raises:
-        ConfigError: Nobody is here to ask.
-        KeyboardInterrupt: The answer was no.
+        Declined: The answer was no, or nobody is here to ask.
     """
     for line in overview(account, plan, costs):
         if yes:
@@ -64,22 +63,29 @@ def confirm(
         else:
             terminal.message(line)
     if not yes:
-        ask(
-            f"do this in account {account.account}?",
-            remedy="--yes does it without asking; --dry-run only shows it",
-        )
+        require_consent(f"do this in account {account.account}?")
 
 
-def ask(question: str, *, remedy: str) -> None:
-    """Ask on the terminal; anything but yes is no.
+def require_consent(question: str) -> None:
+    """Ask whether something may be made in an account.
 
     Raises:
-        ConfigError: Nobody is here to ask.
-        KeyboardInterrupt: The answer was no.
+        Declined: The answer was no, or nobody is here to ask.
     """
+    answer = ask(question)
+    if answer is None:
+        raise Declined(
+            "this makes things in AWS, and nobody is here to ask",
+            remedy="--yes does it without asking; --dry-run only shows it",
+        )
+    if not answer:
+        raise Declined("nothing was made")
+
+
+def ask(question: str) -> bool | None:
+    """Ask on the terminal; ``None`` where nobody is there, and anything but yes is no."""
     if not sys.stdin.isatty():
-        raise ConfigError("nobody is here to ask", remedy=remedy)
+        return None
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise KeyboardInterrupt
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -28,9 +28,14 @@ _HTTP_PORT = 80
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
+    options.add_target(parser)
     options.add_data(parser)
     parser.add_argument("--accept", metavar="TYPE", help="what the answer should be")
-    parser.add_argument("--server", metavar="NAME", help="which (default: the newest running one)")
+    parser.add_argument(
+        "--server",
+        metavar="NAME",
+        help="which, or with --target aws the endpoint (default: the newest)",
+    )
     parser.add_argument("--url", help="a server by its address, such as http://127.0.0.1:8080")
     parser.add_argument(
         "--via",
@@ -51,6 +56,9 @@ def run(arguments: argparse.Namespace) -> None:
     body = data.encode() if arguments.data is None else options.body(data)
     if arguments.via is not None:
         _through_chain(arguments, project.settings, body)
+        return
+    if project.settings.target != "local":
+        _in_cloud(arguments, project, body)
         return
     address, path = _place(arguments.url or _server_url(project, arguments.server))
     reply = runtime_client.invoke(
@@ -75,6 +83,24 @@ def _show(arguments: argparse.Namespace, reply: Reply, more: Mapping[str, Any]) 
             ("text/", "application/json")
         )
         arguments.terminal.raw(reply.body if ends_line else reply.body + b"\n")
+
+
+def _in_cloud(arguments: argparse.Namespace, project: Project, body: bytes) -> None:
+    from devkit.targets.choose import ledger_of
+
+    name = arguments.server
+    if name is None:
+        made = ledger_of(project.settings.root).resources(project.settings.target)
+        endpoints = sorted((each for each in made if each.kind == "endpoint"), key=lambda e: e.made)
+        if not endpoints:
+            raise NotFound(
+                "this project has no endpoint there",
+                remedy="devkit deploy makes one; --server names one of somebody else's",
+            )
+        name = endpoints[-1].name
+    server = project.cloud.server(name)
+    content_type = project.settings.invoke.content_type
+    _show(arguments, server.reply(body, content_type=content_type, accept=arguments.accept), {})
 
 
 def _through_chain(arguments: argparse.Namespace, settings: Settings, body: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING
 from devkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from devkit.project import Project
+    from devkit.project import Approve, Project
+
+_TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smh]?)")
+_UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
 def add_image(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +71,38 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--content-type", metavar="TYPE", help="default: application/json")
 
 
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """``--target``."""
+    parser.add_argument(
+        "--target",
+        choices=("local", "sagemaker-local", "aws"),
+        help="where it happens: on an engine here (local), in the SageMaker SDK's local mode, or "
+        "in AWS (default: local)",
+    )
+
+
+def add_approval(parser: argparse.ArgumentParser) -> None:
+    """``--yes`` and ``--dry-run``, for what makes something in an account."""
+    parser.add_argument(
+        "--yes", action="store_true", help="--target aws: do not ask before anything is made"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be made, and make nothing"
+    )
+
+
+def seconds(text: str) -> float:
+    """A time such as ``30s``, ``5m`` or ``2h``.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time, such as 30s or 5m")
+    return float(match[1]) * _UNITS_S[match[2] or "s"]
+
+
 def add_startup_timeout(parser: argparse.ArgumentParser) -> None:
     """How long a server may take to come up."""
     parser.add_argument(
@@ -95,11 +131,39 @@ def project(arguments: argparse.Namespace) -> Project:
     from devkit.project import Project
 
     image = getattr(arguments, "image", None)
-    return Project.load(
+    loaded = Project.load(
         arguments.project,
         image=image,
         observer=arguments.terminal,
         overrides=_overrides(arguments),
+        argv=arguments.argv,
+        approve=approval(arguments),
+    )
+    arguments.stack.callback(loaded.close)
+    _warn_of_overdue(arguments, loaded)
+    return loaded
+
+
+def _warn_of_overdue(arguments: argparse.Namespace, project: Project) -> None:
+    """Whoever has said for how long something is to be there hears of it afterwards."""
+    from devkit.targets.choose import LEDGER
+    from devkit.targets.ledger import Ledger, overdue
+
+    path = project.settings.root / LEDGER
+    if path.exists():
+        text = overdue(Ledger(path).resources())
+        if text is not None:
+            arguments.terminal.note(text)
+
+
+def approval(arguments: argparse.Namespace) -> Approve:
+    """Who is asked before anything is made in an account."""
+    from devkit.cli.approving import Approval
+
+    return Approval(
+        arguments.terminal,
+        yes=getattr(arguments, "yes", False),
+        dry_run=getattr(arguments, "dry_run", False),
     )
 
 
@@ -123,6 +187,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
     flags = vars(arguments)
     single = {
         "project.engine": "engine",
+        "project.target": "target",
         "image.tag": "tag",
         "train.checkpoints": "checkpoints",
         "train.instances": "instances",

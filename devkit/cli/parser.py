@@ -13,6 +13,7 @@ from devkit.cli import (
     build,
     clean,
     config,
+    deploy,
     down,
     invoke,
     jobs,
@@ -33,7 +34,7 @@ from devkit.cli.terminal import Terminal, Verbosity
 from devkit.config import process_environment
 
 COMMANDS = (
-    *(run, build, train, serve, invoke, jobs, ps, logs, plot, stop, clean, config),
+    *(run, build, train, serve, deploy, invoke, jobs, ps, logs, plot, stop, clean, config),
     *(up, exec_, status, down, lambda_),
     *(bootstrap, push),
 )

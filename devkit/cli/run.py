@@ -9,6 +9,8 @@ from devkit.cli import answer, options
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
+    options.add_target(parser)
+    options.add_approval(parser)
     options.add_image(parser)
     options.add_training(parser)
     options.add_data(parser)
@@ -23,9 +25,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the loop."""
     data = None if arguments.data is None else options.body(arguments.data)
     result = options.project(arguments).run(data=data, port=arguments.port)
-    training = {"job": result.training.name, **result.training.outcome.document()}
     if arguments.json:
-        document = {**answer.fields(result.answer), "training": training}
+        document = {**answer.fields(result.answer), "training": result.training.document()}
         arguments.terminal.result(document, None)
     else:
         answer.show(result.answer, arguments.terminal)

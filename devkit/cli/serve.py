@@ -9,6 +9,8 @@ from devkit.cli import options
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
+    options.add_target(parser)
+    options.add_approval(parser)
     options.add_image(parser)
     options.add_startup_timeout(parser)
     options.add_profile(parser)
@@ -60,5 +62,5 @@ def run(arguments: argparse.Namespace) -> None:
     ):
         document = {"server": server.name, "url": server.url}
         report(document)
-        arguments.terminal.result(document, server.url)
+        arguments.terminal.result(document, server.url or server.name)
         server.wait()

@@ -1,4 +1,7 @@
-"""devkit status: tell where the local AWS is, for how long, and what of it is live."""
+"""devkit status: tell where the local AWS is, for how long, and what of it is live.
+
+With --target aws or sagemaker-local: tell what this project has made there that is not deleted.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,15 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from devkit.cli import options
+from devkit.cli import account, options
 
 if TYPE_CHECKING:
     from devkit.local_aws.state import Endpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """It has no flags of its own."""
+    """Its flags."""
+    options.add_target(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -21,7 +25,11 @@ def run(arguments: argparse.Namespace) -> None:
     from devkit.local_aws import session
     from devkit.local_aws.state import State
 
-    endpoint, said = session.status(State(options.project(arguments).settings.root))
+    project = options.project(arguments)
+    if project.settings.target != "local":
+        account.show(arguments, project)
+        return
+    endpoint, said = session.status(State(project.settings.root))
     document = {**endpoint.document(), **said}
     arguments.terminal.result(document, _text(endpoint, said))
 

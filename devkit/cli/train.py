@@ -7,16 +7,14 @@ The container's output goes to standard error as it comes; everything of the job
 from __future__ import annotations
 
 import argparse
-import re
 
 from devkit.cli import options
-
-_TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smh]?)")
-_UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its flags."""
+    options.add_target(parser)
+    options.add_approval(parser)
     options.add_image(parser)
     options.add_training(parser)
     parser.add_argument("--name", help="the job's name (default: made up)")
@@ -25,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         action="append",
         default=[],
-        type=_seconds,
+        type=options.seconds,
         help="interrupt the job after it has trained this long (30s, 5m), as spot capacity is, and "
         "start it again with its checkpoints; repeatable: the next counts from the next start",
     )
@@ -45,12 +43,4 @@ def run(arguments: argparse.Namespace) -> None:
         name=arguments.name,
         interrupt_after_s=interruptions(arguments.spot_interrupt_after, arguments.spot_seed),
     )
-    document = {"job": result.name, **result.outcome.document()}
-    arguments.terminal.result(document, str(result.model))
-
-
-def _seconds(text: str) -> float:
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time, such as 30s or 5m")
-    return float(match[1]) * _UNITS_S[match[2] or "s"]
+    arguments.terminal.result(result.document(), str(result.model))

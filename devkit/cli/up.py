@@ -54,11 +54,12 @@ def _detached(arguments: argparse.Namespace) -> None:
     project = options.project(arguments)
     endpoint = State(project.settings.root).endpoint()
     if endpoint is not None and endpoint.kind == "up":
-        arguments.terminal.note(f"it is up already, since {endpoint.started}")
-        arguments.terminal.result(endpoint.document(), endpoint.url)
-        return
-    document = detached.start_server(arguments.argv, project)
-    for note in document.pop("notes"):
+        notes = [f"it is up already, since {endpoint.started}"]
+        document = endpoint.document()
+    else:
+        document = detached.start_server(arguments.argv, project)
+        notes = document.pop("notes")
+    for note in (*notes, *_to_call(project.settings, document["gateway"])):
         arguments.terminal.note(note)
     arguments.terminal.result(document, document["url"])
 
@@ -110,13 +111,23 @@ def _ready(settings: Settings, endpoint: Endpoint, terminal: Terminal) -> None:
     """Say what can be called, now that it can be."""
     if settings.endpoint is not None:
         terminal.note(f"endpoint {settings.endpoint.name} is in service")
-    for function in settings.functions:
-        terminal.note(f"lambda {function.name}: devkit invoke --via lambda:{function.name}")
-    if endpoint.gateway is not None and settings.gateway is not None:
-        terminal.note(f"gateway {endpoint.gateway}: devkit invoke --via gateway")
-        _, path = settings.gateway.first_route
+    for line in _to_call(settings, endpoint.gateway):
+        terminal.note(line)
+
+
+def _to_call(settings: Settings, gateway: str | None) -> list[str]:
+    """What can be called, and how."""
+    lines = [
+        f"lambda {function.name}: devkit invoke --via lambda:{function.name}"
+        for function in settings.functions
+    ]
+    if gateway is not None and settings.gateway is not None:
+        method, path = settings.gateway.first_route
         data = shlex.quote(settings.invoke.data or "{}")
-        terminal.note(f"curl -d {data} {endpoint.gateway}{path}")
+        put = "" if method == "POST" else f"-X {method} "
+        lines.append(f"gateway {gateway}: devkit invoke --via gateway")
+        lines.append(f"curl {put}-d {data} {gateway}{path}")
+    return lines
 
 
 def _notes(replay: Replay, not_kept: Sequence[str]) -> list[str]:

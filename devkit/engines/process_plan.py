@@ -108,12 +108,18 @@ def make_plan(
     )
 
 
-def lay_out(plan: Plan) -> None:
-    """Write the plan into its run folder, with the folders and files that it names there."""
+def lay_out(plan: Plan, *, home: bool = True) -> None:
+    """Write the plan into its run folder, with the folders and files that it names there.
+
+    Args:
+        plan: The plan.
+        home: Whether there is a home folder in its ``/tmp``.
+    """
     run_folder = Path(plan.run_folder)
     (run_folder / OPT_ML).mkdir(parents=True, exist_ok=True)
-    (run_folder / SCRATCH / "home").mkdir(parents=True, exist_ok=True)
-    (run_folder / SCRATCH).chmod(0o1777)
+    scratch = run_folder / SCRATCH
+    (scratch / "home" if home else scratch).mkdir(parents=True, exist_ok=True)
+    scratch.chmod(0o1777)
     if plan.isolated:
         address = CONTAINER_IP if plan.own_network else "127.0.0.1"
         hosts = Path("/etc/hosts")

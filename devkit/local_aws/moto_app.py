@@ -38,6 +38,9 @@ _T = TypeVar("_T")
 # Answered by moto with a container from an image of another registry, or with a canned text.
 _NOT_FROM_MOTO = {("lambda", "Invoke"), ("lambda", "InvokeAsync")}
 
+# Of devkit's own calls. Each instance of a function has a log stream, and no event of it is kept.
+_MADE_WHEN_NEEDED = {("logs", "CreateLogStream")}
+
 
 @dataclass(frozen=True)
 class Replay:
@@ -114,7 +117,15 @@ class Moto:
     ) -> dict[str, Any]:
         """What moto answers to a call made here; see ``services.Backend``."""
         await self.ready()
-        return await self._in_thread(self.tell, service, operation, parameters, access_key, region)
+        return await self._in_thread(
+            self.tell,
+            service,
+            operation,
+            parameters,
+            access_key,
+            region,
+            keep=(service, operation) not in _MADE_WHEN_NEEDED,
+        )
 
     async def make(
         self, service: str, operation: str, parameters: Mapping[str, Any], *, seed: str

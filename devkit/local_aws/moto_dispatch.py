@@ -25,6 +25,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from devkit.local_aws import wsgi
 from devkit.local_aws.errors import UnknownToMoto
+from devkit.local_aws.gateway import snapshots
 from devkit.local_aws.routing import Head
 
 _CONFIG: Mapping[str, Mapping[str, bool]] = {
@@ -48,6 +49,7 @@ class Application:
         self._undo = (
             draw_backends(self._drawing),
             ManagedPolicies(self._drawing).take_over(),
+            snapshots.take_over(),
         )
         self.reset()  # whatever this process has had of moto before
 

@@ -37,7 +37,7 @@ _KEY = "test"
 _BEGINNING_S = 30.0
 _EXITING_S = 2.0
 _PROBE_S = 1
-_NEEDED = ("moto", "flask", "flask_cors", "boto3", "regex")
+_NEEDED = ("moto", "flask", "flask_cors", "boto3", "regex", "airspeed", "jsonpath_ng", "jsonschema")
 
 
 def require_installed(names: Sequence[str] = _NEEDED) -> None:
@@ -291,6 +291,7 @@ class _Live:
 def _live(settings: Settings, state: State, observer: Observer) -> _Live:
     from devkit.engines.process import homes_of  # noqa: PLC0415 - likewise
     from devkit.local_aws.ecr import Repositories  # noqa: PLC0415 - likewise
+    from devkit.local_aws.gateway.service import gateway  # noqa: PLC0415 - likewise
     from devkit.local_aws.lambda_.runner import Kit  # noqa: PLC0415 - imports aiohttp
     from devkit.local_aws.lambda_.service import Lambda  # noqa: PLC0415 - likewise
     from devkit.local_aws.sagemaker.service import live  # noqa: PLC0415 - imports botocore
@@ -309,7 +310,8 @@ def _live(settings: Settings, state: State, observer: Observer) -> _Live:
             on_span=traces.add,
         )
     )
-    return _Live([Repositories(), sagemaker, functions, runtime], [runtime, traces])
+    front = gateway(functions, on_span=traces.add)
+    return _Live([Repositories(), sagemaker, functions, front, runtime], [runtime, front, traces])
 
 
 def _bridge(settings: Settings, observer: Observer) -> str | None:

@@ -17,6 +17,17 @@ from devkit.errors import DevkitError
 NO_BOTO3 = "AWS needs boto3, which is not installed"
 HOW_TO_INSTALL = "pip install 'devkit[aws]'"
 
+_GONE = (
+    "could not find",
+    "not found",
+    "does not exist",
+    "cannot find",
+    "nosuchbucket",
+    "nosuchentity",
+    "repositorynotfound",
+    "no such",
+)
+
 
 class CallFailed(DevkitError):
     """An operation was answered with an error.
@@ -78,3 +89,9 @@ class Clients(Protocol):
         Raises:
             CallFailed: S3 does not give it.
         """
+
+
+def is_gone(error: CallFailed) -> bool:
+    """Whether an error says that there is no such thing."""
+    said = f"{error.code} {error.reason}".lower()
+    return any(words in said for words in _GONE)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
 from devkit import local_run
-from devkit.engines.base import Engine
+from devkit.engines.base import Engine, Image
 from devkit.job import ServeSpec, TrainingJob
 from devkit.local_run import Server, TrainingResult
 from devkit.progress import Observer
@@ -23,6 +24,10 @@ class LocalTarget:
     store: Store
     observer: Observer
     s3: S3Settings
+
+    def image(self, build: Callable[[], Image]) -> Image:
+        """The image, as the engine has it."""
+        return build()
 
     def train(self, job: TrainingJob) -> TrainingResult:
         """Run a training job on the engine."""

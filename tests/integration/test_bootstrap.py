@@ -122,10 +122,10 @@ def test_a_dry_run_shows_all_and_makes_nothing(project: Project, client: Any) ->
 
 
 def test_without_a_terminal_it_does_not_go_on_unasked(project: Project) -> None:
-    project.devkit("bootstrap").failed(2, "nobody is here to ask", "--yes")
+    project.devkit("bootstrap").failed(12, "nobody is here to ask", "--yes")
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 130), ("\n", 130)])
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 12), ("\n", 12)])
 def test_it_asks_on_a_terminal(project: Project, answer: str, code: int) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(

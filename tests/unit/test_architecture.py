@@ -86,7 +86,7 @@ def test_the_environment_has_one_reader() -> None:
         "engines/sandbox/execution.py",
         "local_aws/hook/sitecustomize.py",
         "local_aws/lambda_/runtime/bootstrap.py",
-    }
+    } | {name for name, _ in modules() if name.startswith("targets/sdk/driver/")}
     assert readers - in_other_programs == {"config.py"}
 
 
@@ -116,6 +116,8 @@ def test_moto_is_imported_when_it_is_needed_and_not_before() -> None:
     assert shown.stdout.strip() == ""
     outside_s3 = {name for name in users_of("moto") if not name.startswith("fake_s3/")}
     assert outside_s3 == {
+        "local_aws/gateway/definitions.py",
+        "local_aws/gateway/snapshots.py",
         "local_aws/lambda_/definitions.py",
         "local_aws/lambda_/from_moto.py",
         "local_aws/moto_dispatch.py",
@@ -123,9 +125,12 @@ def test_moto_is_imported_when_it_is_needed_and_not_before() -> None:
 
 
 def test_what_runs_in_other_programs_needs_nothing_of_devkit() -> None:
-    hook = {name: set(imports(tree)) for name, tree in modules() if "/hook/" in name}
-    assert list(hook) == ["local_aws/hook/sitecustomize.py"]
-    assert not [each for each in hook["local_aws/hook/sitecustomize.py"] if "devkit" in each]
+    elsewhere = {
+        name: imports(tree) for name, tree in modules() if "/hook/" in name or "/driver/" in name
+    }
+    assert "local_aws/hook/sitecustomize.py" in elsewhere
+    assert "targets/sdk/driver/serve.py" in elsewhere
+    assert not [each for names in elsewhere.values() for each in names if "devkit" in each]
 
 
 def test_the_public_names_are_these() -> None:
@@ -157,4 +162,4 @@ def test_every_kind_of_error_has_an_exit_code_of_its_own() -> None:
 
     kinds = [each for each in vars(errors).values() if isinstance(each, type)]
     codes = [each.exit_code for each in kinds if issubclass(each, errors.DevkitError)]
-    assert len(codes) == len(set(codes)) == 10
+    assert len(codes) == len(set(codes)) == 11

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from devkit.progress import Observer
 
 _LOOK_S = 0.2
-_STOP_S = 15.0
+# As long as other jobs of the local AWS are given when it ends.
+_STOP_S = 10.0
 
 
 class BringingUp:
@@ -66,11 +67,12 @@ class BringingUp:
     def __exit__(self, *_: object) -> None:
         """Bring up no more; what is up goes with the local AWS."""
         self._ended.set()
-        training = self._training
-        if training is not None and training.poll() is None:
-            training.terminate()
-        for thread in self._threads:
-            thread.join(_STOP_S)
+        for _attempt in range(2):  # the second time it kills what the first has not ended
+            training = self._training
+            if training is not None and training.poll() is None:
+                training.terminate()
+            for thread in self._threads:
+                thread.join(_STOP_S)
 
     def make(self) -> str | None:
         """Make the functions and their API; returns the URL of that, if there is one.
@@ -149,10 +151,13 @@ class BringingUp:
             self._observer.note("there is no model yet: training one")
             self._train()
             job = project.newest_job()
-        image = self._settings.image.tag
-        if not model.deploy(
-            name, image, job.name, job.model_archive, call=self._aws.call, upload=self._upload
-        ):
+        newest = model.Model(
+            job=job.name,
+            archive=job.model_archive,
+            image=self._settings.image.tag,
+            environment=self._settings.serve.environment,
+        )
+        if not model.deploy(name, newest, call=self._aws.call, upload=self._upload):
             self._observer.note(f"endpoint {name} is one that you have deployed: left as it is")
         model.wait(name, self._aws.call, self._ended.is_set)
 
@@ -170,6 +175,7 @@ class BringingUp:
                 env=dict(settings.machine.child_environment),
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr.fileno(),
+                start_new_session=True,  # a Ctrl-C is for this devkit, which ends it once
             )
             if self._training.wait() == 0 or self._ended.is_set():
                 return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from devkit.contract import LOCAL_INSTANCE_TYPE
 from devkit.errors import DevkitError
 from devkit.local_aws.environment import DEFAULT_BUCKET
 from devkit.local_aws.errors import AwsError
@@ -16,6 +18,8 @@ from devkit.local_aws.identity import ROLE_ARN
 MADE_HERE = "devkit-"
 """How the names of endpoint configurations begin that are made here."""
 _NAME_CHARACTERS = 63
+_DIGEST_CHARACTERS = 8
+_INSTANCE_TYPE = "ml.m5.large"  # one that a client may name again
 _POLL_S = 0.05
 
 
@@ -32,16 +36,37 @@ Upload = Callable[[Path, str, str], None]
 """Uploads a file to a bucket, under a key."""
 
 
-def deploy(name: str, image: str, job: str, archive: Path, *, call: Call, upload: Upload) -> bool:
-    """Have an endpoint serve the model of a job; it is not waited for.
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What an endpoint is to serve."""
+
+    job: str
+    """The name of the job that has made it."""
+    archive: Path
+    """Its ``model.tar.gz``."""
+    image: str
+    """The project's, by name."""
+    environment: Mapping[str, str]
+    """The variables of ``serve``."""
+
+    @property
+    def config_name(self) -> str:
+        """Of the endpoint configuration: another one for every difference."""
+        written_ns = self.archive.stat().st_mtime_ns  # a job's name can be taken again
+        parts = json.dumps([self.job, written_ns, self.image, sorted(self.environment.items())])
+        digest = hashlib.sha256(parts.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+        room = _NAME_CHARACTERS - len(MADE_HERE) - _DIGEST_CHARACTERS - 1
+        return f"{MADE_HERE}{self.job[:room].rstrip('-')}-{digest}"
+
+
+def deploy(name: str, model: Model, *, call: Call, upload: Upload) -> bool:
+    """Have an endpoint serve a model; it is not waited for.
 
     An endpoint of that name that somebody else has made is left as it is.
 
     Args:
         name: The endpoint's.
-        image: The project's, by name.
-        job: The job's name.
-        archive: Its ``model.tar.gz``.
+        model: What it is to serve.
         call: Calls an operation.
         upload: Uploads the model.
 
@@ -51,7 +76,7 @@ def deploy(name: str, image: str, job: str, archive: Path, *, call: Call, upload
     Raises:
         AwsError: SageMaker refuses.
     """
-    wanted = f"{MADE_HERE}{job}"[:_NAME_CHARACTERS].rstrip("-")
+    wanted = model.config_name
     endpoint = _described(name, call)
     if endpoint is not None and endpoint["EndpointStatus"] == "Failed":
         call("sagemaker", "DeleteEndpoint", {"EndpointName": name})
@@ -61,7 +86,7 @@ def deploy(name: str, image: str, job: str, archive: Path, *, call: Call, upload
         return False
     if endpoint is not None and endpoint["EndpointConfigName"] == wanted:
         return True
-    _make_config(wanted, image, archive, call, upload)
+    _make_config(wanted, model, call, upload)
     operation = "CreateEndpoint" if endpoint is None else "UpdateEndpoint"
     call("sagemaker", operation, {"EndpointName": name, "EndpointConfigName": wanted})
     return True
@@ -93,22 +118,26 @@ def wait(name: str, call: Call, ended: Callable[[], bool]) -> None:
         time.sleep(_POLL_S)
 
 
-def _make_config(name: str, image: str, archive: Path, call: Call, upload: Upload) -> None:
+def _make_config(name: str, model: Model, call: Call, upload: Upload) -> None:
     """A model and an endpoint configuration, both of this name."""
     key = f"devkit/{name}/model.tar.gz"
     if _exists("DescribeEndpointConfig", {"EndpointConfigName": name}, call):
         call("sagemaker", "DeleteEndpointConfig", {"EndpointConfigName": name})
     if _exists("DescribeModel", {"ModelName": name}, call):
         call("sagemaker", "DeleteModel", {"ModelName": name})
-    upload(archive, DEFAULT_BUCKET, key)
-    container = {"Image": image, "ModelDataUrl": f"s3://{DEFAULT_BUCKET}/{key}"}
-    model = {"ModelName": name, "ExecutionRoleArn": ROLE_ARN, "PrimaryContainer": container}
-    call("sagemaker", "CreateModel", model)
+    upload(model.archive, DEFAULT_BUCKET, key)
+    container = {
+        "Image": model.image,
+        "ModelDataUrl": f"s3://{DEFAULT_BUCKET}/{key}",
+        "Environment": dict(model.environment),
+    }
+    created = {"ModelName": name, "ExecutionRoleArn": ROLE_ARN, "PrimaryContainer": container}
+    call("sagemaker", "CreateModel", created)
     variant = {
         "VariantName": "AllTraffic",
         "ModelName": name,
         "InitialInstanceCount": 1,
-        "InstanceType": LOCAL_INSTANCE_TYPE,
+        "InstanceType": _INSTANCE_TYPE,
     }
     config = {"EndpointConfigName": name, "ProductionVariants": [variant]}
     call("sagemaker", "CreateEndpointConfig", config)

@@ -34,6 +34,7 @@ def of_function(
         credentials: ``AWS_ACCESS_KEY_ID`` and its like.
     """
     return {
+        "TZ": ":UTC",
         **definition.environment,
         **environment.for_container(url, definition.environment, definition.region),
         **credentials,
@@ -46,7 +47,6 @@ def of_function(
         "AWS_LAMBDA_LOG_GROUP_NAME": definition.log_group,
         "AWS_DEFAULT_REGION": definition.region,
         "AWS_REGION": definition.region,
-        "TZ": ":UTC",
     }
 
 

@@ -8,8 +8,11 @@ of a queue, and the steps of a secret's rotation, wait for the function: what it
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
-from collections.abc import Callable, Coroutine, MutableMapping
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from contextlib import suppress
+from datetime import datetime, timezone
 from typing import Any
 
 from devkit.local_aws.errors import AwsError
@@ -69,9 +72,56 @@ def take_over(loop: asyncio.AbstractEventLoop, ask: Ask, hand: Hand) -> Callable
 
     def undo() -> None:
         function.invoke, backend.invoke = before
+        undo_rules()
 
     function.invoke, backend.invoke = invoke_function, invoke_by_name
+    undo_rules = _take_over_rules(loop, hand)
     return undo
+
+
+def _take_over_rules(loop: asyncio.AbstractEventLoop, hand: Hand) -> Callable[[], None]:
+    from moto.events.models import Rule  # noqa: PLC0415 - moto is there when this is called
+
+    rule: Any = Rule
+    before = rule.send_to_targets
+
+    def send_to_targets(self: Any, event: Any, transform_input: bool = True) -> None:
+        """Moto has no functions among the targets of a rule."""
+        functions = [target for target in self.targets if _is_function(target["Arn"])]
+        others = copy.copy(self)
+        others.targets = [target for target in self.targets if target not in functions]
+        before(others, event, transform_input)
+        if functions and self.event_pattern.matches_event(event):
+            for target in functions:
+                payload = json.dumps(_input(target, event, transform_input)).encode()
+                with suppress(AwsError):  # AWS says nothing either to whoever has put the event
+                    asyncio.run_coroutine_threadsafe(hand(target["Arn"], payload), loop).result()
+
+    def undo() -> None:
+        rule.send_to_targets = before
+
+    rule.send_to_targets = send_to_targets
+    return undo
+
+
+def _is_function(arn: str) -> bool:
+    return arn.split(":")[2:3] == ["lambda"]
+
+
+def _input(target: Mapping[str, Any], event: Any, transformed: bool) -> Any:
+    """What a rule gives a function."""
+    from moto.events.utils import EventTemplateParser  # noqa: PLC0415 - moto is there when called
+
+    if "Input" in target:
+        return json.loads(target["Input"])
+    own = target.get("InputTransformer") if transformed else None
+    moment = event.get("time")
+    if isinstance(moment, (int, float)):
+        iso = datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        event = {**event, "time": iso}
+    if own:
+        return EventTemplateParser.parse(own["InputTemplate"], own.get("InputPathsMap", {}), event)
+    return {name: value for name, value in event.items() if name != "ingestion-time"}
 
 
 def _is_waited_for(body: str) -> bool:

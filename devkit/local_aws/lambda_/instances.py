@@ -22,13 +22,14 @@ from devkit.local_aws.lambda_.invocations import (
 )
 from devkit.local_aws.lambda_.limits import INIT_S
 from devkit.local_aws.lambda_.programs import Order, Program, Starter
-from devkit.local_aws.lambda_.runtime_api import RuntimeApi
+from devkit.local_aws.lambda_.runtime_api import RuntimeApi, Work
 
 OnLine = Callable[[str], None]
 _KILLED = 137
 _MEGABYTE = 1024 * 1024
 _WATCH_S = 0.1
 _LAST_LINES_S = 1.0
+_TAKE_S = 2.0  # what waits for work takes it in milliseconds
 
 
 class InitFailed(Exception):
@@ -68,6 +69,8 @@ class Instance:
         loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = loop.create_future()
         self._init_error: asyncio.Future[bytes] = loop.create_future()
+        self._over: asyncio.Future[None] = loop.create_future()
+        self._ending = asyncio.Lock()
         self._starter = starter
         self._api = RuntimeApi(starter.host, self._on_ready, self._on_init_error)
         self._program: Program | None = None
@@ -109,13 +112,16 @@ class Instance:
         Raises:
             NotTaken: The instance is of no use any more, and has not begun.
         """
-        assert self._program is not None, "start() comes first"  # noqa: S101
+        program = self._program
+        if program is None:  # it has been ended just now
+            raise NotTaken
         self._tail = Tail()
+        work = await self._taken(program, invocation)
         watch = Stopwatch()
-        ended = await self._done(self._program, invocation)
+        ended = await self._done(program, work)
         duration_s = watch.seconds()
-        await self._program.settle()
-        ended = self._within_memory(self._program, invocation, ended)
+        await program.settle()
+        ended = self._within_memory(program, invocation, ended)
         self._report(invocation, duration_s)
         tail, self._tail = self._tail, None
         return FunctionAnswer(
@@ -128,9 +134,13 @@ class Instance:
     async def end(self) -> None:
         """Kill it, whatever it does; nothing of it is left."""
         self.usable = False
-        if self._program is not None:
-            await self._program.end()
-        await self._api.close()
+        if not self._over.done():
+            self._over.set_result(None)
+        async with self._ending:
+            program, self._program = self._program, None
+            if program is not None:
+                await program.end()
+            await self._api.close()
         for future in (self._ready, self._init_error):
             future.cancel()
 
@@ -138,8 +148,15 @@ class Instance:
 
     async def _loaded(self, program: Program) -> None:
         timeout_s = self.definition.timeout_s
-        waited: set[asyncio.Future[Any]] = {self._ready, self._init_error, program.exited}
+        waited: set[asyncio.Future[Any]] = {
+            self._ready,
+            self._init_error,
+            self._over,
+            program.exited,
+        }
         await asyncio.wait(waited, timeout=INIT_S + timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if self._over.done():
+            raise InitFailed(lambda request_id: exited(request_id, _KILLED))
         if self._init_error.done():
             error = self._init_error.result()
             with suppress(asyncio.TimeoutError):  # its last lines
@@ -162,9 +179,22 @@ class Instance:
 
     # --- its work -----------------------------------------------------------------------------
 
-    async def _done(self, program: Program, invocation: Invocation) -> Ended:
+    async def _taken(self, program: Program, invocation: Invocation) -> Work:
+        """Hand over what is to be done."""
         timeout_s = self.definition.timeout_s
         work = self._api.hand(invocation, timeout_s, lambda: self._on_start(invocation))
+        waited: set[asyncio.Future[Any]] = {work.taken, program.exited}
+        await asyncio.wait(waited, timeout=_TAKE_S, return_when=asyncio.FIRST_COMPLETED)
+        if not work.taken.done():
+            work.withdraw()
+            self.usable = False
+            self._tail = None
+            raise NotTaken
+        return work
+
+    async def _done(self, program: Program, work: Work) -> Ended:
+        timeout_s = self.definition.timeout_s
+        request_id = work.invocation.request_id
         watch = Stopwatch()
         waited: set[asyncio.Future[Any]] = {work.ended, program.exited}
         while True:
@@ -177,30 +207,22 @@ class Instance:
             if work.ended.done():
                 return work.ended.result()
             if program.exited.done():
-                return self._exited(work.taken, invocation, program.exited.result())
+                self.usable = False
+                return exited(request_id, program.exited.result())
             if self._uses_too_much(program):
                 self.usable = False
                 await program.end()
         self.usable = False
-        ended = timed_out(invocation.request_id, timeout_s)
+        ended = timed_out(request_id, timeout_s)
         await program.end()
         moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")[:-6]
-        self._on_line(
-            f"{moment}Z {invocation.request_id} Task timed out after {timeout_s:.2f} seconds"
-        )
+        self._on_line(f"{moment}Z {request_id} Task timed out after {timeout_s:.2f} seconds")
         return ended
 
     def _on_start(self, invocation: Invocation) -> None:
         self._on_line(
             f"START RequestId: {invocation.request_id} Version: {self.definition.version}"
         )
-
-    def _exited(self, taken: bool, invocation: Invocation, code: int) -> Ended:
-        self.usable = False
-        if not taken:
-            self._tail = None
-            raise NotTaken
-        return exited(invocation.request_id, code)
 
     def _uses_too_much(self, program: Program) -> bool:
         self._peak_bytes = program.peak_memory_bytes()

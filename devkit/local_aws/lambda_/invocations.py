@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from devkit.lambda_contract import LOG_TAIL_BYTES
 
 UNHANDLED = "Unhandled"
+_MOST_SIGNALS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def exit_reason(exit_code: int) -> str:
     if exit_code == 0:
         return "Runtime exited without providing a reason"
     signalled = exit_code - 128
-    if signalled > 0:
+    if 0 < signalled <= _MOST_SIGNALS:
         names = {9: "killed", 15: "terminated", 11: "segmentation fault", 6: "aborted"}
         return f"Runtime exited with error: signal: {names.get(signalled, signalled)}"
     return f"Runtime exited with error: exit status {exit_code}"

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from devkit.background_tasks import BackgroundTasks
+from devkit.errors import EngineError
 from devkit.local_aws.functions import FunctionAnswer
 from devkit.local_aws.lambda_.instances import InitFailed, Instance, NotTaken
 from devkit.local_aws.lambda_.invocations import UNHANDLED, Ended, Invocation, exited
@@ -91,6 +92,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[Instance]] = deque()
         self._starting = 0
         self._retired = False
+        self._closed = False
         self._tasks = BackgroundTasks()
         self._reapers: dict[Instance, asyncio.TimerHandle] = {}
 
@@ -131,8 +133,9 @@ class Pool:
         self._retired = True
         for reaper in self._reapers.values():
             reaper.cancel()
-        for waiting in self._waiting:
-            waiting.cancel()
+        self._closed = True
+        while (waiting := self._first_waiting()) is not None:
+            waiting.set_exception(_ended(self.definition))
         await asyncio.gather(*(each.end() for each in self._instances), return_exceptions=True)
         await self._tasks.finished()
         await self._close_starter()
@@ -178,8 +181,7 @@ class Pool:
 
     def _start_for_waiting(self) -> None:
         """Nobody waits for ever: where none is free, one is started for each who waits."""
-        full = self._capacity.is_full and self._instances
-        if self._starting < len(self._waiting) and not full:
+        if self._starting < len(self._waiting) and not self._is_full:
             self._starting += 1
             self._tasks.begin(self._start())
 
@@ -187,11 +189,12 @@ class Pool:
         """Start an instance for whoever waits first, if then anybody still does."""
         try:
             async with self._capacity.starting():
-                if self._waiting and not (self._capacity.is_full and self._instances):
+                if self._waiting and not self._is_full:
                     await self._start_one()
         finally:
             self._starting -= 1
             self._start_for_waiting()
+            self._close_if_over()
 
     async def _start_one(self) -> None:
         try:
@@ -200,10 +203,20 @@ class Pool:
             while (waiting := self._first_waiting()) is not None:
                 waiting.set_exception(error)
         else:
-            self._give_back(instance)
+            if instance is not None:
+                self._give_back(instance)
 
-    async def _started(self) -> Instance:
+    @property
+    def _is_full(self) -> bool:
+        """Whether there is no room for another one; every function may have one."""
+        return self._capacity.is_full and bool(self._instances)
+
+    async def _started(self) -> Instance | None:
         starter = await self._prepared()
+        if self._closed:
+            raise _ended(self.definition)
+        if self._is_full:  # by one that was started meanwhile
+            return None
         instance = self._make(starter)
         self._add(instance)
         try:
@@ -258,3 +271,7 @@ class Pool:
         starter, self._starter = self._starter, None
         if starter is not None and starter.done() and not starter.cancelled():
             await starter.result().close()
+
+
+def _ended(definition: Definition) -> EngineError:
+    return EngineError(f"{definition.name} was ended: the local AWS was reset, or has ended")

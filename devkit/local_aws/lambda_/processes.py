@@ -29,6 +29,8 @@ from devkit.local_aws.lambda_.runtime_files import BOOTSTRAP
 from devkit.local_aws.lambda_.unpacking import Unpacked
 
 _CHUNK_BYTES = 64 * 1024
+_SETTLE_BYTES = 1024 * 1024  # as much as a pipe may hold
+_LINE_BYTES = 256 * 1024  # AWS logs longer lines in parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +184,7 @@ class Process:
         self._on_line = on_line
         self._pool = pool
         self._unfinished = b""
+        self._is_open = True
         self._peak: int | None = None
         self._loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int] = self._loop.create_future()
@@ -189,8 +192,10 @@ class Process:
 
     async def settle(self) -> None:
         """Have everything told that it has written up to now: it is in the pipe."""
-        if not self.exited.done():
-            self._read()
+        left = _SETTLE_BYTES
+        while left > 0 and self._is_open and (size := self._read()):
+            left -= size
+        self._tell_unfinished()
 
     def peak_memory_bytes(self) -> int | None:
         """The most that it has used."""
@@ -204,23 +209,33 @@ class Process:
         await self.exited
         await self._loop.run_in_executor(self._pool, discard, self._plan)
 
-    def _read(self) -> None:
-        while True:
-            try:
-                chunk = os.read(self._output, _CHUNK_BYTES)
-            except BlockingIOError:
-                return
-            if not chunk:
-                break
-            *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
-            for line in lines:
-                self._tell(line)
+    def _read(self) -> int:
+        """Read a part, so that what writes without end keeps nobody waiting; returns its size."""
+        try:
+            chunk = os.read(self._output, _CHUNK_BYTES)
+        except BlockingIOError:
+            return 0
+        if not chunk:
+            self._end_output()
+        *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
+        for line in lines:
+            self._tell(line)
+        if len(self._unfinished) >= _LINE_BYTES:
+            self._tell_unfinished()
+        return len(chunk)
+
+    def _end_output(self) -> None:
+        self._is_open = False
         self._loop.remove_reader(self._output)
         os.close(self._output)
-        if self._unfinished:
-            self._tell(self._unfinished)
+        self._tell_unfinished()
         waiting = self._loop.run_in_executor(self._pool, self._exit_code)
         waiting.add_done_callback(self._exit)
+
+    def _tell_unfinished(self) -> None:
+        unfinished, self._unfinished = self._unfinished, b""
+        if unfinished:
+            self._tell(unfinished)
 
     def _tell(self, line: bytes) -> None:
         # AWS's runtime client has the lines of a traceback as one, with these between them.
@@ -244,7 +259,7 @@ def _started(plan: Plan, output: int) -> OwnSupervisor:
         StoreError: What it needs cannot be written.
     """
     try:
-        lay_out(plan)
+        lay_out(plan, home=False)  # in AWS, /tmp is empty
         return OwnSupervisor(plan, output=output)
     except OSError as error:
         _forget(plan)

@@ -146,6 +146,13 @@ class Runner:
             )
         )
 
+    def retire(self, reference: Reference) -> None:
+        """A function, or a version of it, is no more: end its instances when they are done."""
+        function = (reference.region, reference.name)
+        for key in [key for key in self._pools if key[:2] == function]:
+            if reference.qualifier in (None, key[2]):
+                self._retire(self._pools.pop(key))
+
     async def reset(self) -> None:
         """End everything; there are no functions any more."""
         await self._events.close()
@@ -210,9 +217,7 @@ class Runner:
         if pool is not None and pool.definition == definition:
             return pool
         if pool is not None:  # it has been changed
-            pool.retire()
-            self._retired = [each for each in self._retired if not each.is_over]
-            self._retired.append(pool)
+            self._retire(pool)
         pool = self._pools[key] = Pool(
             definition,
             lambda: self._starter(definition),
@@ -220,6 +225,11 @@ class Runner:
             self._capacity,
         )
         return pool
+
+    def _retire(self, pool: Pool) -> None:
+        pool.retire()
+        self._retired = [each for each in self._retired if not each.is_over]
+        self._retired.append(pool)
 
     def _instance(self, definition: Definition, starter: Starter) -> Instance:
         stream = stream_name(definition, datetime.now(timezone.utc))

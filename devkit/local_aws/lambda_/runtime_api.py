@@ -35,20 +35,27 @@ class Work:
     """An invocation on its way to the runtime client, and what it answers."""
 
     def __init__(
-        self, invocation: Invocation, deadline_ms: int, on_taken: Callable[[], None]
+        self, invocation: Invocation, timeout_s: float, on_taken: Callable[[], None]
     ) -> None:
         self.invocation = invocation
-        self.deadline_ms = deadline_ms
-        """When its time is up, in milliseconds of the epoch."""
+        self._timeout_s = timeout_s
+        self.deadline_ms = 0
+        """When its time is up, in milliseconds of the epoch; it begins when it is taken."""
         self._on_taken = on_taken
-        self.taken = False
-        """Whether the runtime client has it."""
-        self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.taken: asyncio.Future[None] = loop.create_future()
+        """The runtime client has it."""
+        self.ended: asyncio.Future[Ended] = loop.create_future()
 
     def take(self) -> None:
         """The runtime client gets it."""
-        self.taken = True
+        self.deadline_ms = int((time.time() + self._timeout_s) * 1000)
+        self.taken.set_result(None)
         self._on_taken()
+
+    def withdraw(self) -> None:
+        """Another instance gets it."""
+        self.ended.cancel()
 
     def end(self, ended: Ended) -> None:
         """The runtime client has answered; the first time counts."""
@@ -90,7 +97,7 @@ class RuntimeApi:
 
     def hand(self, invocation: Invocation, timeout_s: float, on_taken: Callable[[], None]) -> Work:
         """Give the runtime client something to do, now or when it asks next."""
-        work = Work(invocation, int((time.time() + timeout_s) * 1000), on_taken)
+        work = Work(invocation, timeout_s, on_taken)
         self._waiting.put_nowait(work)
         return work
 
@@ -120,6 +127,8 @@ class RuntimeApi:
     async def _next(self, request: web.BaseRequest) -> web.StreamResponse:
         self._on_ready()
         work = await self._waiting.get()
+        while work.ended.cancelled():
+            work = await self._waiting.get()
         if request.transport is None or request.transport.is_closing():
             self._waiting.put_nowait(work)  # for nobody; it is given to another instance
             raise ConnectionResetError

@@ -44,6 +44,7 @@ class Lambda:
         self._undo: Callable[[], None] = _nothing
         self.operations: Mapping[str, Handler] = {
             "CreateFunction": self._create,
+            "DeleteFunction": self._delete,
             "Invoke": self._invoke,
             "InvokeAsync": self._invoke_async,
             "InvokeWithResponseStream": self._invoke_with_response_stream,
@@ -175,6 +176,11 @@ class Lambda:
     async def _update_configuration(self, call: Call) -> Result:
         checks.require_configuration(call.parameters)
         return await self._asked(call)
+
+    async def _delete(self, call: Call) -> Result:
+        result = await self._asked(call)
+        self._runner.retire(_reference(call))
+        return result
 
     async def _asked(self, call: Call) -> Result:
         members = await call.backend.ask(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
 from devkit.lambda_contract import MAX_CODE_BYTES
@@ -16,6 +19,13 @@ from devkit.local_aws.errors import AwsError
 from devkit.local_aws.lambda_.definitions import Archive
 
 _CHUNK_BYTES = 1024 * 1024
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,  # a method of compression that is none of Python's
+    RuntimeError,  # encrypted
+)
 
 
 @dataclass(frozen=True)
@@ -36,19 +46,7 @@ def require_zip(content: bytes) -> None:
     Raises:
         AwsError: It is not a zip archive, or is too large.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, NotImplementedError):
-        raise AwsError(
-            "InvalidParameterValueException",
-            "Could not unzip uploaded file. Please check your file, then try to upload again.",
-        ) from None
-    if size > MAX_CODE_BYTES:
-        raise AwsError(
-            "InvalidParameterValueException",
-            f"Unzipped size must be smaller than {MAX_CODE_BYTES} bytes",
-        )
+    _require_size(_unzipped_bytes(content))
 
 
 def unpack(folder: Path, code: Archive, layers: Iterable[Archive]) -> Unpacked:
@@ -60,21 +58,50 @@ def unpack(folder: Path, code: Archive, layers: Iterable[Archive]) -> Unpacked:
         layers: Its layers; later ones lie over earlier ones.
 
     Raises:
-        AwsError: An archive cannot be unpacked.
+        AwsError: An archive cannot be unpacked, or all are too large together.
         OSError: It cannot be written.
     """
     task, opt = folder / "task", folder / "opt"
+    layers = list(layers)
+    _require_size(sum(_unzipped_bytes(archive.content) for archive in [code, *layers]))
     unreadable = []
     try:
         for place, archives in ((task, [code]), (opt, layers)):
             place.mkdir(parents=True, exist_ok=True)
             for archive in archives:
-                require_zip(archive.content)
                 unreadable += _extract(archive.content, place)
-    except BaseException:
+    except _BROKEN:
         shutil.rmtree(folder, ignore_errors=True)
+        raise _not_unzipped() from None
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise _not_unzipped() from None
         raise
     return Unpacked(task, opt, tuple(unreadable))
+
+
+def _unzipped_bytes(content: bytes) -> int:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return sum(entry.file_size for entry in archive.infolist())
+    except _BROKEN:
+        raise _not_unzipped() from None
+
+
+def _require_size(size: int) -> None:
+    if size > MAX_CODE_BYTES:
+        raise AwsError(
+            "InvalidParameterValueException",
+            f"Unzipped size must be smaller than {MAX_CODE_BYTES} bytes",
+        )
+
+
+def _not_unzipped() -> AwsError:
+    return AwsError(
+        "InvalidParameterValueException",
+        "Could not unzip uploaded file. Please check your file, then try to upload again.",
+    )
 
 
 def _extract(content: bytes, folder: Path) -> list[str]:
@@ -83,43 +110,55 @@ def _extract(content: bytes, folder: Path) -> list[str]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         links = []
         for entry in archive.infolist():
-            target = _inside(folder, entry.filename)
-            if entry.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-            elif stat.S_ISLNK(_mode(entry)):
-                links.append((target, archive.read(entry)))
+            if stat.S_ISLNK(_mode(entry)):
+                links.append(entry)
+            elif entry.is_dir():
+                _make_folder(_below(folder, entry.filename))
             else:
-                _write(archive, entry, target)
+                _write(archive, entry, _with_room(folder, entry))
                 if not _permissions(entry) & stat.S_IROTH:
                     unreadable.append(entry.filename)
-        for target, destination in links:  # last: nothing is written through one
-            _make_room(target)
-            target.symlink_to(os.fsdecode(destination))
+        for entry in links:  # last, and none below another: nothing is written through one
+            _with_room(folder, entry).symlink_to(os.fsdecode(archive.read(entry)))
     return unreadable
 
 
 def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
-    _make_room(target)
     with archive.open(entry) as source, target.open("xb") as file:
         shutil.copyfileobj(source, file, _CHUNK_BYTES)
     target.chmod(_permissions(entry) | stat.S_IRUSR)
 
 
-def _make_room(target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_symlink() or target.exists():  # of a layer below
-        target.unlink()
-
-
-def _inside(folder: Path, name: str) -> Path:
-    parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..", ".")]
-    target = folder.joinpath(*parts)
-    for parent in target.parents:
-        if parent == folder:
-            return target
-        if parent.is_symlink():  # of a layer below: it may lead anywhere
-            parent.unlink()
+def _with_room(folder: Path, entry: zipfile.ZipInfo) -> Path:
+    """Where an entry goes; what is there, of a layer below, gives way."""
+    parts = _below(folder, entry.filename)
+    if len(parts) == 1:
+        raise zipfile.BadZipFile(entry.filename)
+    _make_folder(parts[:-1])
+    target = parts[-1]
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
     return target
+
+
+def _make_folder(path: Sequence[Path]) -> None:
+    """Make a folder below one that there is; a link on the way may lead anywhere, and is removed.
+
+    Args:
+        path: All of them, from that one on.
+    """
+    for folder in path[1:]:
+        if folder.is_symlink() or not folder.is_dir():
+            folder.unlink(missing_ok=True)
+            folder.mkdir()
+
+
+def _below(folder: Path, name: str) -> list[Path]:
+    """A folder, and all on the way from it to where a name of an archive leads."""
+    parts = [part for part in PurePosixPath(name).parts if part not in ("/", "//", "..", ".")]
+    return list(accumulate(parts, Path.joinpath, initial=folder))
 
 
 def _mode(entry: zipfile.ZipInfo) -> int:
@@ -128,4 +167,4 @@ def _mode(entry: zipfile.ZipInfo) -> int:
 
 def _permissions(entry: zipfile.ZipInfo) -> int:
     """What a zip says of them; one that was made on Windows says nothing."""
-    return stat.S_IMODE(_mode(entry)) or 0o644
+    return _mode(entry) & 0o777 or 0o644
