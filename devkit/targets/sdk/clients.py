@@ -6,21 +6,24 @@ import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from devkit.channels.locations import S3Uri
 from devkit.errors import ConfigError
+from devkit.job import MetricDefinition
 from devkit.local_aws.environment import DEFAULT_BUCKET, ClientFiles, for_command, for_container
 from devkit.local_aws.state import Endpoint
+from devkit.metrics import MetricScanner
 from devkit.store import FOLDER_NAME
 from devkit.targets.clients import CallFailed, Clients
 from devkit.targets.sdk import limits
 from devkit.targets.sdk.driver import settings as driver_settings
 from devkit.targets.sdk.driver.settings import DriverSettings
 from devkit.targets.sdk.logs import Logs
-from devkit.targets.sdk.process import Driver, NoAnswer, python_command
+from devkit.targets.sdk.process import Driver, TooSlow, python_command
 
 LAUNCH = Path(__file__).parent / "driver" / "launch.py"
 _INVOCATION_S = 60.0  # §2.3 of the contract
@@ -69,6 +72,7 @@ class SdkClients:
         self._aws = aws
         self._on_line = on_line
         self._logs = Logs()
+        self._metrics: dict[str, MetricScanner] = {}
         self._python = _interpreter(python)
         self._files = ClientFiles(root / FOLDER_NAME / "local-aws" / "client")
         told = DriverSettings(
@@ -82,6 +86,7 @@ class SdkClients:
         environment = {
             **for_command(environ, endpoint.url, self._files),
             "AWS_MAX_ATTEMPTS": "2",  # the local AWS answers, or is gone
+            "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
             driver_settings.VARIABLE: told.text(),
         }
         self._driver = Driver(
@@ -114,11 +119,7 @@ class SdkClients:
             EngineError: No Docker engine answers.
         """
         self._files.write()
-        try:
-            self._driver.start()
-        except BaseException:
-            self._driver.close()
-            raise
+        self._driver.start()
         return self
 
     def __exit__(
@@ -164,15 +165,26 @@ class SdkClients:
             )
         if operation == "InvokeEndpoint":
             return self._invoke(parameters)
-        return _answer(operation, self._driver.call(operation, parameters))
+        if operation == "CreateTrainingJob":
+            self._metrics.setdefault(parameters["TrainingJobName"], _scanner(parameters))
+        answer = _answer(operation, self._driver.call(operation, parameters))
+        if operation == "DescribeTrainingJob":
+            return {**answer, **self._final_metrics(parameters["TrainingJobName"])}
+        return answer
+
+    def _final_metrics(self, job: str) -> dict[str, Any]:
+        """What the SDK does not look for (§1.11 of the contract)."""
+        found = list(self._metrics[job].last.values()) if job in self._metrics else ()
+        metrics = [
+            {"MetricName": each.name, "Value": each.value, "Timestamp": each.time} for each in found
+        ]
+        return {"FinalMetricDataList": metrics} if metrics else {}
 
     def _invoke(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
             message = self._driver.call("InvokeEndpoint", parameters, timeout_s=_INVOCATION_S)
             reply = _answer("InvokeEndpoint", message)
-        except NoAnswer as error:
-            if "within" not in error.message:
-                raise
+        except TooSlow:
             reply = {"status": 0, "body": _TIMED_OUT}
         if not 0 < reply["status"] < _ERROR_STATUS:
             raise self._model_error(parameters["EndpointName"], reply["status"], reply["body"])
@@ -198,6 +210,9 @@ class SdkClients:
     def _take(self, event: Mapping[str, Any]) -> None:
         kind, name, host, line = (event[each] for each in ("kind", "name", "host", "line"))
         self._logs.add(kind, name, host, line)
+        if kind == "job":
+            for _ in self._metrics[name].scan(line, datetime.now(timezone.utc)):
+                pass
         self._on_line(Said(kind, line, name, host))
 
 
@@ -216,6 +231,13 @@ def _interpreter(python: Path | None) -> str:
             remedy="pip install 'devkit[sagemaker]' (version 2) or 'devkit[sagemaker3]'",
         )
     return sys.executable
+
+
+def _scanner(job: Mapping[str, Any]) -> MetricScanner:
+    definitions = job["AlgorithmSpecification"].get("MetricDefinitions", ())
+    return MetricScanner(
+        MetricDefinition(name=each["Name"], regex=each["Regex"]) for each in definitions
+    )
 
 
 def _answer(operation: str, message: Mapping[str, Any]) -> Mapping[str, Any]:

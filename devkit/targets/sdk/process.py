@@ -16,10 +16,15 @@ from devkit.targets.sdk.driver import wire
 
 _TAIL = 20
 _FOREVER = None
+_READING_S = 5.0
 
 
 class NoAnswer(DevkitError):
     """The driver gave no answer: it has ended, or it takes too long."""
+
+
+class TooSlow(NoAnswer):
+    """It takes too long."""
 
 
 class Driver:
@@ -53,7 +58,8 @@ class Driver:
         self._lock = threading.Lock()
         self._waiting: dict[int, SimpleQueue[Mapping[str, Any] | None]] = {}
         self._greetings: SimpleQueue[Mapping[str, Any] | None] = SimpleQueue()
-        self._ready = threading.Event()
+        self._becoming_ready = threading.Lock()
+        self._is_ready = False
         self._tail: list[str] = []
         self._over = False
         self.sdk = ""
@@ -89,7 +95,11 @@ class Driver:
         ]
         for thread in self._threads:
             thread.start()
-        self._greeted(self._hello_s)
+        try:
+            self._greeted(self._hello_s)
+        except BaseException:
+            self.close()
+            raise
 
     def call(
         self, operation: str, parameters: Mapping[str, Any], *, timeout_s: float | None = _FOREVER
@@ -110,7 +120,7 @@ class Driver:
         try:
             message = mine.get(timeout=timeout_s)
         except Empty:
-            raise NoAnswer(
+            raise TooSlow(
                 f"the SDK's local mode has not answered {operation} within {timeout_s:g} s"
             ) from None
         finally:
@@ -131,20 +141,19 @@ class Driver:
             self._process.kill()  # its compose programs see that, and end their containers
             self._process.wait()
         for thread in self._threads:
-            thread.join()
+            thread.join(_READING_S)
 
     def _await_ready(self) -> None:
-        with self._lock:
-            ready = self._ready.is_set()
-        if not ready:
-            self._greeted(self._ready_s)
-            self._ready.set()
+        with self._becoming_ready:
+            if not self._is_ready:
+                self._greeted(self._ready_s)
+                self._is_ready = True
 
     def _greeted(self, timeout_s: float) -> None:
         try:
             message = self._greetings.get(timeout=timeout_s)
         except Empty:
-            raise NoAnswer(
+            raise TooSlow(
                 f"the SageMaker SDK's local mode has not started within {timeout_s:g} s",
                 log_tail=self._tail,
             ) from None
@@ -164,19 +173,24 @@ class Driver:
             self._process.stdin.flush()
 
     def _read(self, stream: IO[bytes]) -> None:
-        with stream:
-            for line in stream:
-                try:
-                    message = wire.decode(line)
-                except ValueError:
-                    self._say(line)
-                else:
-                    self._take(message)
-        with self._lock:
-            self._over = True
-            waiting = list(self._waiting.values())
-        for each in (self._greetings, *waiting):
-            each.put(None)
+        try:
+            with stream:
+                for line in stream:
+                    self._hear(line)
+        finally:  # whatever became of it: nobody may wait for ever
+            with self._lock:
+                self._over = True
+                waiting = list(self._waiting.values())
+            for each in (self._greetings, *waiting):
+                each.put(None)
+
+    def _hear(self, line: bytes) -> None:
+        try:
+            message = wire.decode(line)
+        except ValueError:
+            self._say(line)
+        else:
+            self._take(message)
 
     def _take(self, message: Mapping[str, Any]) -> None:
         event = message.get("event")

@@ -75,6 +75,7 @@ class Composition:
         self._root = file.parent
         self._run = file.parent.parent
         self._document = document
+        self._compose = settings.compose
         self._project = project_name(settings, self._run)
         self._hosts = {each["container_name"]: host for host, each in document["services"].items()}
         self._grace_s: int | None = None
@@ -85,7 +86,7 @@ class Composition:
         """From the first container's start to the last one's removal."""
         file = self._run / COMPOSE_FILE
         file.write_text(json.dumps(self._document), encoding="utf-8")
-        command = [*tools.find_compose(), "-p", self._project, "-f", str(file), "up", "--detach"]
+        command = [*self._compose, "-p", self._project, "-f", str(file), "up", "--detach"]
         try:
             done = tools.run_compose(command)
             if done.returncode != 0:

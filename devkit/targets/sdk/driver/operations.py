@@ -26,7 +26,8 @@ from .settings import RUN_LABEL, DriverSettings, project_name
 _OK = 200
 _PING_S = 2.0
 _POLL_S = 0.02
-_STARTUP_S = 480
+_STARTUP_S = 480  # §2.3 of the contract
+_DAY_S = 86_400
 _CLOSING_S = 45.0
 _DESCRIBED = (
     "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
@@ -92,7 +93,7 @@ class Operations:
         """Stop what runs, with a short grace; a job's artifacts are collected all the same."""
         running = [run for run in self._all if not run.over.is_set() or run.process is not None]
         for run in running:
-            run.send(signal.SIGINT)
+            run.stop("Stopped", signal.SIGINT)
         deadline = time.monotonic() + _CLOSING_S
         for run in running:
             run.over.wait(max(0.0, deadline - time.monotonic()))
@@ -113,9 +114,11 @@ class Operations:
         run.process = process
         run.started = _now()
         run.secondary = "Training"
-        if run.stopping:
-            run.send(signal.SIGTERM)
+        if run.stopped_by:
+            run.signal(signal.SIGTERM)
+        limit = self._limit(run)
         ending, said = self._read(run, process)
+        limit.cancel()
         code: int = process.wait()
         if ending is None:
             remove_labelled(RUN_LABEL, project_name(self._settings, run.folder))
@@ -123,9 +126,20 @@ class Operations:
             run.reason = f"Docker Compose failed: {' '.join(said)}"
         run.secondary = "Uploading"
         run.ending = ending or Ending(code)
-        if run.kind == "job" and code != 0 and not run.stopping:
+        if run.kind == "job" and code != 0 and not run.stopped_by:
             raise RuntimeError(run.reason or failure_reason(run.ending))
         return code
+
+    def _limit(self, run: Run) -> threading.Timer:
+        """Stops a job once its time is up, which the SDK does not; an endpoint has no end."""
+        stopping = run.request.get("StoppingCondition", {})
+        limit = threading.Timer(
+            stopping.get("MaxRuntimeInSeconds", _DAY_S), run.stop, ["MaxRuntimeExceeded"]
+        )
+        limit.daemon = True
+        if run.kind == "job":
+            limit.start()
+        return limit
 
     def _read(self, run: Run, process: Any) -> tuple[Ending | None, list[str]]:
         ending, said = None, []
@@ -156,7 +170,7 @@ class Operations:
         while not _answers_ping(port):
             if run.ending is not None:
                 raise RuntimeError(run.reason or f"it exited with code {run.ending.code}")
-            if run.stopping:
+            if run.stopped_by:
                 raise RuntimeError("it was stopped")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"it does not answer 200 within {startup_s} s")
@@ -187,7 +201,8 @@ class Operations:
             ran = run.ending is not None and run.ending.code != 0
             reason = str(error) if ran else f"ClientError: {type(error).__name__}: {error}"
         remove(run.folder)
-        run.status = run.secondary = "Stopped" if run.stopping else status
+        run.status = "Stopped" if run.stopped_by else status
+        run.secondary = run.stopped_by or status
         run.reason = reason
         run.ended = _now()
         run.over.set()
@@ -222,7 +237,7 @@ class Operations:
                 f"The request was rejected because the training job is in status {run.status}.",
             )
         run.status = run.secondary = "Stopping"
-        run.send(signal.SIGTERM)
+        run.stop("Stopped")
         return {}
 
     # --- hosting ------------------------------------------------------------------------------
@@ -306,7 +321,7 @@ class Operations:
     def _delete_endpoint(self, parameters: dict[str, Any]) -> Mapping[str, Any]:
         run = self._endpoint(parameters["EndpointName"], "ValidationException")
         if not run.over.is_set():  # its thread takes it down
-            run.send(signal.SIGTERM)
+            run.stop("Deleted")
             run.over.wait()
         run.status = "Deleting"
         self._take_down(run)
@@ -316,7 +331,7 @@ class Operations:
 
     def _take_down(self, run: Run) -> None:
         """End an endpoint's container; nothing of it is left."""
-        run.send(signal.SIGTERM)
+        run.stop("Deleted")
         if run.process is not None:
             run.process.wait()
         if run.session is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
+_REASON_CHARS = 1024
 Kind = Literal["job", "endpoint"]
 
 
@@ -48,7 +50,8 @@ class Run:
     secondary: str = "Starting"
     reason: str | None = None
     ending: Ending | None = None
-    stopping: bool = False
+    stopped_by: str | None = None
+    """SageMaker's word for why it is being stopped."""
     created: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     started: datetime | None = None
     ended: datetime | None = None
@@ -56,9 +59,13 @@ class Run:
     over: threading.Event = field(default_factory=threading.Event)
     """Set once the thread that made it has nothing more to do."""
 
-    def send(self, signum: int) -> None:
+    def stop(self, why: str, signum: int = signal.SIGTERM) -> None:
+        """End its containers, those too that are only about to start."""
+        self.stopped_by = self.stopped_by or why
+        self.signal(signum)
+
+    def signal(self, signum: int) -> None:
         """Signal the compose program, if it runs."""
-        self.stopping = True
         if self.process is not None and self.process.poll() is None:
             os.kill(self.process.pid, signum)
 
@@ -75,7 +82,5 @@ def failure_reason(ending: Ending) -> str:
     """What SageMaker says of a job that failed so (§1.9 of the contract)."""
     if ending.out_of_memory:
         return "AlgorithmError: the container was killed: it ran out of memory, exit code: 137"
-    return f"AlgorithmError: {ending.failure or ''}, exit code: {ending.code}"[-_REASON_CHARS:]
-
-
-_REASON_CHARS = 1024
+    head, tail = "AlgorithmError: ", f", exit code: {ending.code}"
+    return f"{head}{(ending.failure or '')[: _REASON_CHARS - len(head) - len(tail)]}{tail}"

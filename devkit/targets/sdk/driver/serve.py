@@ -51,11 +51,11 @@ def main(arguments: Sequence[str]) -> int:
     told = settings.read(os.environ)
     try:
         found = sdk.version()
-        tools.find_compose()
+        compose = tools.find_compose()
         tools.require_engine()
         channel.send(event="hello", sdk=found)
         with session(Path(told.folder)) as own:
-            _serve(channel, _adopted(replace(told, session=str(own))), found)
+            _serve(channel, _adopted(replace(told, compose=compose, session=str(own))), found)
     except Unfit as unfit:
         channel.send(event="unfit", kind=unfit.kind, message=unfit.message, remedy=unfit.remedy)
         return 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ class DriverSettings:
     """What containers find it by."""
     bucket: str
     """The SDK's default bucket."""
+    compose: Sequence[str] = ()
+    """What Docker Compose is run by, once it is found."""
     session: str = ""
     """The folder of this session, once it is made."""
 
