@@ -1,0 +1,64 @@
+"""Opens the places that are to be compared, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from devkit.errors import ConfigError, EngineError
+from devkit.parity.comparing import Comparison, compare
+from devkit.parity.expected import EXPECTED
+from devkit.parity.facts import KINDS, Kind, Observed
+from devkit.parity.gathering import Gathering, Recorder, require_data
+from devkit.progress import Observer
+from devkit.project import Project
+
+OpenProject = Callable[[Kind, Observer], Project]
+"""Opens the project in a place, with an observer."""
+
+USUAL: tuple[Kind, ...] = ("docker", "process", "sagemaker-local")
+"""Those that cost nothing."""
+
+_FEWEST = 2
+
+
+def parity(
+    open_project: OpenProject,
+    observer: Observer,
+    *,
+    places: Sequence[Kind] = (),
+    failing: Mapping[str, object] | None = None,
+) -> Comparison:
+    """Run a project in several places, and compare what is seen there.
+
+    Args:
+        open_project: Opens it in one of them.
+        observer: Is told what goes on.
+        places: Which; those of ``USUAL`` that are there, by default.
+        failing: Hyperparameters that the image's own ``train`` fails with.
+
+    Raises:
+        ConfigError: Fewer than two places are there, or one that was asked for is not.
+        DevkitError: A place fails.
+    """
+    observed: list[Observed] = []
+    left_out: dict[str, str] = {}
+    for kind in [each for each in KINDS if each in (places or USUAL)]:
+        recorder = Recorder(observer)
+        with open_project(kind, recorder) as project:
+            require_data(project)
+            try:
+                project.target  # noqa: B018 - it is opened
+            except (ConfigError, EngineError) as error:
+                if places:
+                    raise
+                left_out[kind] = error.message
+                observer.note(f"{kind} is left out: {error.message}")
+                continue
+            observed.append(Gathering(kind, project, recorder, observer).observe(failing or {}))
+    if len(observed) < _FEWEST:
+        raise ConfigError(
+            "there are not two places to compare"
+            + "".join(f"; {kind}: {why}" for kind, why in left_out.items()),
+            remedy="start Docker, install the SageMaker SDK, or name others by --places",
+        )
+    return compare(observed, EXPECTED, left_out)
