@@ -8,25 +8,31 @@ import tarfile
 from pathlib import Path
 from typing import IO
 
+ROOT = "(archive of)"
+
 _CHUNK_BYTES = 1 << 20
 _SHOWN_DIGITS = 16
 
 
-def members(archive: Path | None) -> dict[str, str]:
-    """What is in a ``.tar.gz``, folders aside; one fact says that there is none.
+def members(archive: Path | None, *, root: str) -> dict[str, str]:
+    """What is in a ``.tar.gz``, folders aside; one fact says of what folder it is, if there is one.
 
     It is read once, as a stream: an archive need not fit into memory.
+
+    Args:
+        archive: It; ``None`` where there is none.
+        root: The container's folder that its names are below, with ``/`` at its end.
     """
     if archive is None:
-        return {"(archive)": "absent"}
-    found = {"(archive)": "present"}
+        return {ROOT: "none"}
+    found = {ROOT: root}
     with tarfile.open(archive, "r|gz") as tar:
         for member in tar:
             if member.isdir():
                 continue
             content = tar.extractfile(member) if member.isreg() else None
             what = "no file" if content is None else _checksum(content)
-            found[posixpath.normpath(member.name)] = f"{member.size} bytes, {what}"
+            found[root + posixpath.normpath(member.name)] = f"{member.size} bytes, {what}"
     return found
 
 

@@ -100,8 +100,9 @@ class Gathering:
         self._facts["metrics"] = {name: f"{value:g}" for name, value in trained.metrics.items()}
         with tempfile.TemporaryDirectory() as folder:
             model, output = self._archives(trained, Path(folder))
-            self._facts["model"] = artifacts.members(model)
-            self._facts["output"] = artifacts.members(output)
+            self._facts["model"] = artifacts.members(model, root="/opt/ml/model/")
+            root = "output/" if self._kind == "sagemaker-local" else "output/data/"
+            self._facts["output"] = artifacts.members(output, root=f"/opt/ml/{root}")
         self._ask(image, trained)
 
     def _ask(self, image: Image, trained: Trained) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 from devkit.errors import ConfigError, EngineError
 from devkit.parity.comparing import Comparison, compare
 from devkit.parity.expected import EXPECTED
-from devkit.parity.facts import KINDS, Kind, Observed
+from devkit.parity.facts import KINDS, Kind
 from devkit.parity.gathering import Gathering, Recorder, require_data
 from devkit.progress import Observer
 from devkit.project import Project
@@ -40,25 +41,31 @@ def parity(
         ConfigError: Fewer than two places are there, or one that was asked for is not.
         DevkitError: A place fails.
     """
-    observed: list[Observed] = []
     left_out: dict[str, str] = {}
-    for kind in [each for each in KINDS if each in (places or USUAL)]:
-        recorder = Recorder(observer)
-        with open_project(kind, recorder) as project:
+    with ExitStack() as stack:
+        opened = []
+        for kind in [each for each in KINDS if each in (places or USUAL)]:
+            recorder = Recorder(observer)
+            project = stack.enter_context(open_project(kind, recorder))
             require_data(project)
             try:
-                project.target  # noqa: B018 - it is opened
+                project.target  # noqa: B018 - it is opened: what is not there is told first
             except (ConfigError, EngineError) as error:
                 if places:
                     raise
                 left_out[kind] = error.message
                 observer.note(f"{kind} is left out: {error.message}")
                 continue
-            observed.append(Gathering(kind, project, recorder, observer).observe(failing or {}))
-    if len(observed) < _FEWEST:
+            opened.append(Gathering(kind, project, recorder, observer))
+        _require_two(opened, left_out)
+        observed = [each.observe(failing or {}) for each in opened]
+    return compare(observed, EXPECTED, left_out)
+
+
+def _require_two(opened: Sequence[Gathering], left_out: Mapping[str, str]) -> None:
+    if len(opened) < _FEWEST:
         raise ConfigError(
             "there are not two places to compare"
             + "".join(f"; {kind}: {why}" for kind, why in left_out.items()),
             remedy="start Docker, install the SageMaker SDK, or name others by --places",
         )
-    return compare(observed, EXPECTED, left_out)
