@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from devkit.errors import Declined, DryRun
+from devkit.cli.confirm import require_consent
+from devkit.errors import DryRun
 from devkit.targets.plan import Plan, lines
 
 if TYPE_CHECKING:
@@ -46,18 +46,8 @@ class Approval:
         for line in (*_lines(_where(target)), *lines(plan), *target.costs(plan)):
             self._terminal.message(line)
         if not self._yes:
-            self._ask()
+            require_consent("make them?")
         self._given = True
-
-    def _ask(self) -> None:
-        if not sys.stdin.isatty():
-            raise Declined(
-                "this makes things in AWS, and there is nobody to ask", remedy="give --yes"
-            )
-        sys.stderr.write("make them? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise Declined("nothing was made")
 
 
 def _where(target: SageMakerTarget) -> dict[str, Any]:

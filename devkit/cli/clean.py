@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devkit.cli import options
+from devkit.cli.confirm import ask
 from devkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,11 +47,10 @@ def _ended(store: Store) -> list[Run]:
 
 
 def _ask(count: int) -> None:
-    if not sys.stdin.isatty():
+    answer = ask(f"delete {count} with their models and logs?")
+    if answer is None:
         raise ConfigError("nobody is here to ask", remedy="--yes deletes without asking")
-    sys.stderr.write(f"delete {count} with their models and logs? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if not answer:
         raise KeyboardInterrupt
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import devkit
 from devkit.cli import (
+    bootstrap,
     build,
     clean,
     config,
@@ -35,7 +36,7 @@ from devkit.config import process_environment
 COMMANDS = (
     *(run, build, train, serve, deploy, invoke, jobs, ps, logs, plot, stop, clean, config),
     *(up, exec_, status, down, lambda_),
-    *(push,),
+    *(bootstrap, push),
 )
 
 

@@ -28,16 +28,6 @@ ROLE_NAME = "SageMakerExecutionRole"
 ROLE_ARN = f"arn:aws:iam::{LOCAL_ACCOUNT}:role/{ROLE_NAME}"
 SESSION_NAME = "devkit"
 
-_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
 _EVERYTHING = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -51,11 +41,21 @@ _SESSION = re.compile(r"arn:aws[^:]*:sts::\d{12}:assumed-role/([^/]+)/[^/]+")
 _ALL_RESOURCES = ("*",)
 
 
+def trust(service: str) -> str:
+    """The document of a role that a service may assume."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 def make_role(moto: Moto) -> None:
     """Make the execution role; called whenever moto is empty."""
     parameters = {
         "RoleName": ROLE_NAME,
-        "AssumeRolePolicyDocument": json.dumps(_TRUST),
+        "AssumeRolePolicyDocument": trust("sagemaker"),
         "Description": "The execution role of devkit's local AWS",
         "MaxSessionDuration": 43200,
     }

@@ -67,6 +67,7 @@ def _aws(
 ) -> SageMakerTarget:
     from devkit.targets.aws import aws_clients  # noqa: PLC0415 - imports boto3
     from devkit.targets.names import names_of  # noqa: PLC0415 - only where it is needed
+    from devkit.targets.prices import Prices  # noqa: PLC0415 - likewise
     from devkit.targets.publishing import publish  # noqa: PLC0415 - likewise
 
     clients = aws_clients(settings.aws)
@@ -81,6 +82,7 @@ def _aws(
         publish=lambda build: publish(settings, clients, engine, build, observer),
         poll_s=_POLL_S[clients.is_local()],
         is_paid=not clients.is_local(),
+        costs=Prices(clients, settings.machine.cache).costs_of,
         ttl_s=ttl_s,
     )
 

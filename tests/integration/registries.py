@@ -62,7 +62,7 @@ def require_registry() -> str:
     program = shutil.which(PROGRAM)
     if program is None:
         reason = f"{PROGRAM} is not installed (Debian's package of that name)"
-        if os.environ.get("DEVKIT_REQUIRE_DOCKER") == "1":
+        if os.environ.get("DEVKIT_REQUIRE_REGISTRY") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
     return program

@@ -107,7 +107,7 @@ def test_sagemaker_is_the_sdks_and_the_rest_the_local_awss(
     clients.upload(tmp_path, S3Uri("b", "k"))
 
     assert described == {"EndpointStatus": "InService"}
-    assert aws.operations == ["GetObject", "DescribeLogStreams"]
+    assert aws.operations == ["CreateBucket", "GetObject", "DescribeLogStreams"]
     assert aws.uploads == [(tmp_path, S3Uri("b", "k"))]
     assert (clients.account, clients.region, clients.sdk) == (
         "123456789012", "us-east-1", "2.257.7",

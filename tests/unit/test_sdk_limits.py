@@ -62,6 +62,8 @@ def test_what_has_no_effect_on_programs_is_let_through() -> None:
         (with_channel(RecordWrapperType="RecordIO"), "RecordWrapperType RecordIO"),
         (with_channel(ShuffleConfig={"Seed": 1}), "ShuffleConfig"),
         (with_channel(DataSource={}), "a channel that is not in S3 (training)"),
+        (with_source(S3Uri="s3://b"), "a whole bucket as a channel (s3://b)"),
+        (with_source(S3Uri="s3://b/"), "a whole bucket as a channel (s3://b/)"),
         (with_source(S3DataType="ManifestFile"), "S3DataType ManifestFile"),
         (
             with_source(S3DataDistributionType="ShardedByS3Key"),

@@ -6,7 +6,6 @@ They are made anew with every start, so nothing of them is kept in the journal.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,22 +15,13 @@ from devkit.contract import LOCAL_ACCOUNT
 from devkit.errors import ConfigError, DevkitError
 from devkit.lambda_archive import members_of, write_zip
 from devkit.local_aws.errors import AwsError
+from devkit.local_aws.identity import trust
 from devkit.local_aws.lambda_ import checks
 from devkit.watching import Snapshot, Watch, files_snapshot, folder_snapshot
 
 ROLE_NAME = "devkit-functions"
 _ROLE = f"arn:aws:iam::{LOCAL_ACCOUNT}:role/{ROLE_NAME}"
 _CONFLICT = "ResourceConflictException"
-_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
 
 
 class Make(Protocol):
@@ -49,7 +39,7 @@ Install = Callable[[Path], Path]
 
 def make_role(make: Make) -> None:
     """Make the role that the functions have."""
-    parameters = {"RoleName": ROLE_NAME, "AssumeRolePolicyDocument": json.dumps(_TRUST)}
+    parameters = {"RoleName": ROLE_NAME, "AssumeRolePolicyDocument": trust("lambda")}
     make("iam", "CreateRole", parameters, seed=ROLE_NAME)
 
 

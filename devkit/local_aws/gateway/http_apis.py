@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -20,11 +19,11 @@ from devkit.local_aws.gateway.messages import Answer, DevkitRefusal, Request, js
 from devkit.local_aws.gateway.outbound import Outbound, Unreachable
 from devkit.local_aws.gateway.results import Malformed, answer_1, answer_2
 from devkit.local_aws.gateway.values import HttpApi, HttpIntegration, HttpRoute
+from devkit.local_aws.services import OnSpan
 
 _LOGGER = logging.getLogger(__name__)
 _LOGGER.addHandler(logging.NullHandler())
 
-OnSpan = Callable[[str, str, float], None]
 
 _FORMAT_2 = "2.0"
 _NO_FUNCTION = "ResourceNotFoundException"

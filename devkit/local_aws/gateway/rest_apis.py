@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from devkit.local_aws.gateway import authorizing, rest_errors
@@ -17,11 +16,11 @@ from devkit.local_aws.gateway.rest_integrations import Asked, Integrations
 from devkit.local_aws.gateway.rest_routing import Matched, resource_of, stage_of
 from devkit.local_aws.gateway.rest_validation import key_of, require_valid
 from devkit.local_aws.gateway.values import Authorizer, Method, RestApi, RestStage
+from devkit.local_aws.services import OnSpan
 
 _LOGGER = logging.getLogger(__name__)
 _LOGGER.addHandler(logging.NullHandler())
 
-OnSpan = Callable[[str, str, float], None]
 
 _DENIED = "User is not authorized to access this resource"
 

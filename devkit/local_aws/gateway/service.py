@@ -15,7 +15,7 @@ from devkit.local_aws.gateway import control, http_apis, incoming, rest_apis, re
 from devkit.local_aws.gateway.addresses import Address, address_of, may_be_address
 from devkit.local_aws.gateway.authorizing import Authorizers
 from devkit.local_aws.gateway.definitions import Definitions
-from devkit.local_aws.gateway.http_apis import HttpApis, OnSpan, Told
+from devkit.local_aws.gateway.http_apis import HttpApis, Told
 from devkit.local_aws.gateway.invoking import Invoker
 from devkit.local_aws.gateway.messages import (
     Answer,
@@ -26,7 +26,7 @@ from devkit.local_aws.gateway.messages import (
 from devkit.local_aws.gateway.outbound import LIMIT_BYTES, Outbound
 from devkit.local_aws.gateway.rest_apis import RestApis
 from devkit.local_aws.gateway.values import Api, HttpApi, RestApi, WebSocketApi
-from devkit.local_aws.services import Answering, Handler, Surroundings
+from devkit.local_aws.services import Answering, Handler, OnSpan, Surroundings, no_span
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -37,11 +37,7 @@ _LOGGER = logging.getLogger(__name__)
 _LOGGER.addHandler(logging.NullHandler())
 
 
-def _untold(_root: str, _hop: str, _seconds: float) -> None:
-    """Nobody wants to know."""
-
-
-def gateway(functions: Functions, *, on_span: OnSpan = _untold) -> Gateway:
+def gateway(functions: Functions, *, on_span: OnSpan = no_span) -> Gateway:
     """API Gateway, to be installed both as a live service and as a ``Direct``.
 
     Args:

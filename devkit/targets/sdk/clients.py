@@ -112,14 +112,20 @@ class SdkClients:
         return self._aws.account
 
     def __enter__(self) -> SdkClients:
-        """Start the driver.
+        """Start the driver; the SDK's default bucket is there then, as the SDK itself sees to.
 
         Raises:
             ConfigError: The SDK or Docker Compose is missing.
             EngineError: No Docker engine answers.
+            CallFailed: The local AWS makes no bucket.
         """
         self._files.write()
         self._driver.start()
+        try:
+            self._aws.call("s3", "CreateBucket", {"Bucket": DEFAULT_BUCKET})
+        except BaseException:
+            self._driver.close()
+            raise
         return self
 
     def __exit__(

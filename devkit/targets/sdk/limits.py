@@ -46,6 +46,8 @@ def _channel(channel: Mapping[str, Any]) -> Iterator[str]:
     if source is None:
         yield f"a channel that is not in S3 ({channel['ChannelName']})"
         return
+    if not source["S3Uri"].removeprefix("s3://").partition("/")[2]:
+        yield f"a whole bucket as a channel ({source['S3Uri']})"
     yield from _present(channel, "ShuffleConfig")
     yield from _present(source, "AttributeNames", "InstanceGroupNames")
     yield from _other(channel, "InputMode", "File")
