@@ -12,29 +12,27 @@ the cores of this machine. Exits with 1 where a target is missed, with 2 where i
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
 import selectors
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 from devkit import Project
-from devkit.contract import LOCAL_ACCOUNT
 from devkit.errors import DevkitError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PROJECT_FILES = ("devkit.toml", "image", "examples/iris")
+PROJECT_FILES = ("devkit.toml", "image", "examples")
 DEVKIT = (sys.executable, "-m", "devkit")
 
 MOST_ADDED_MS = 2.0
@@ -44,13 +42,12 @@ CONNECTIONS = 16
 SECONDS = 3.0
 WARM_UP = 50
 TIMEOUT_S = 120.0
-POLL_S = 0.05
 
 SIGNATURE = (
-    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sagemaker/aws4_request, "
+    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, "
     "SignedHeaders=content-type;host;x-amz-date, Signature=" + "0" * 64
 )
-"""As long as that of a real client; nobody checks it."""
+"""As long as that of a real client; nobody checks more of it than whom it is for."""
 
 
 class BenchmarkFailed(Exception):
@@ -63,13 +60,15 @@ class Place:
 
     port: int
     path: str
+    service: str = "sagemaker"
 
     def request(self, body: bytes, content_type: str) -> bytes:
         """The bytes of a request."""
         head = (
             f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
             f"Content-Type: {content_type}\r\nUser-Agent: benchmark\r\n"
-            f"X-Amz-Date: 20260101T000000Z\r\nAuthorization: {SIGNATURE}\r\n"
+            f"X-Amz-Date: 20260101T000000Z\r\n"
+            f"Authorization: {SIGNATURE.format(service=self.service)}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
@@ -174,8 +173,8 @@ def asker(place: Place, request: bytes) -> Callable[[], bytes]:
     return ask
 
 
-def latencies(places: Sequence[Place], body: bytes, content_type: str) -> list[float]:
-    """The median of many requests to each place, in milliseconds; they take turns."""
+def latencies(places: Sequence[Place], body: bytes, content_type: str) -> list[list[float]]:
+    """Of many requests to each place, in milliseconds; they take turns."""
     askers = [asker(place, place.request(body, content_type)) for place in places]
     if len({ask() for _ in range(WARM_UP) for ask in askers}) != 1:
         raise BenchmarkFailed("the answers differ")
@@ -185,7 +184,7 @@ def latencies(places: Sequence[Place], body: bytes, content_type: str) -> list[f
             begun = time.perf_counter()
             ask()
             times.append((time.perf_counter() - begun) * 1000)
-    return [median(times) for times in took]
+    return took
 
 
 def throughput(place: Place, body: bytes, content_type: str) -> float:
@@ -215,86 +214,53 @@ def throughput(place: Place, body: bytes, content_type: str) -> float:
 
 
 @contextmanager
-def local_aws(project: Path, engine: str) -> Iterator[int]:
-    """``devkit up`` for the length of the block; its port."""
-    command = [*DEVKIT, "up", "--project", str(project), "--json", "--port", "0"]
+def local_aws(root: Path, engine: str) -> Iterator[str]:
+    """``devkit up`` for the length of the block, with the example's chain; its API's address."""
     environment = {**os.environ, "DEVKIT_ENGINE": engine}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            assert process.stdout is not None
-            text = b""
-            while not text.rstrip().endswith(b"}"):
-                line = process.stdout.readline()
-                if not line:
-                    raise BenchmarkFailed("devkit up does not start")
-                text += line
-            yield int(json.loads(text)["url"].rpartition(":")[2])
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(TIMEOUT_S)
+    flags = ("--detach", "--json", "--port", "0")
+    try:
+        told = output(*DEVKIT, "up", *flags, "--project", str(root), environment=environment)
+        yield str(json.loads(told)["gateway"])
+    finally:
+        output(*DEVKIT, "down", "--project", str(root), environment=environment)
 
 
-class Aws:
-    """The few calls it takes to host a model."""
+@dataclass(frozen=True, kw_only=True)
+class Hosted:
+    """The example's model behind its endpoint, function and API, and what they are asked."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    def put(self, path: str, body: bytes = b"") -> None:
-        """Make a bucket, or an object."""
-        self._ask("PUT", path, body, {})
-
-    def sagemaker(self, operation: str, **parameters: object) -> dict[str, object]:
-        """Call an operation of the control plane."""
-        headers = {
-            "Content-Type": "application/x-amz-json-1.1",
-            "X-Amz-Target": f"SageMaker.{operation}",
-            "Authorization": SIGNATURE,
-        }
-        answer = self._ask("POST", "/", json.dumps(parameters).encode(), headers)
-        document: dict[str, object] = json.loads(answer or b"{}")
-        return document
-
-    def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
-        try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            answer = response.read()
-        finally:
-            connection.close()
-        if response.status != http.HTTPStatus.OK:
-            raise BenchmarkFailed(f"{method} {path}: {answer.decode(errors='replace')}")
-        return answer
+    container: Place
+    endpoint: Place
+    function: Place
+    gateway: Place
+    body: bytes
+    content_type: str
 
 
-def host(aws: Aws, tag: str, model: bytes) -> None:
-    """Host a model as the endpoint ``iris``, and wait until it is in service."""
-    aws.put("/models")
-    aws.put("/models/model.tar.gz", model)
-    role = f"arn:aws:iam::{LOCAL_ACCOUNT}:role/SageMakerExecutionRole"
-    container = {"Image": tag, "ModelDataUrl": "s3://models/model.tar.gz"}
-    aws.sagemaker(
-        "CreateModel", ModelName="iris", ExecutionRoleArn=role, PrimaryContainer=container
-    )
-    variant = {
-        "VariantName": "AllTraffic",
-        "ModelName": "iris",
-        "InstanceType": "ml.m5.large",
-        "InitialInstanceCount": 1,
-    }
-    aws.sagemaker("CreateEndpointConfig", EndpointConfigName="iris", ProductionVariants=[variant])
-    aws.sagemaker("CreateEndpoint", EndpointName="iris", EndpointConfigName="iris")
-    deadline = time.monotonic() + TIMEOUT_S
-    while True:
-        described = aws.sagemaker("DescribeEndpoint", EndpointName="iris")
-        if described["EndpointStatus"] == "InService":
-            return
-        if described["EndpointStatus"] == "Failed" or time.monotonic() > deadline:
-            raise BenchmarkFailed(str(described))
-        time.sleep(POLL_S)
+@contextmanager
+def hosted(engine: str) -> Iterator[Hosted]:
+    """The example project, trained and up for the length of the block."""
+    with TemporaryDirectory(prefix="devkit-benchmark-") as folder:
+        root = Path(folder).resolve()
+        for name in PROJECT_FILES:
+            source, copy = REPOSITORY / name, root / name
+            (shutil.copytree if source.is_dir() else shutil.copyfile)(source, copy)
+        project = Project.load(root, overrides={"project.engine": engine})
+        project.train()
+        asked = project.settings.invoke
+        if asked.data is None:
+            raise BenchmarkFailed("the example has nothing to ask")
+        with local_aws(root, engine) as address:
+            at = urlsplit(address)
+            port = at.port or 0
+            yield Hosted(
+                container=Place(container_port(root, engine), "/invocations"),
+                endpoint=Place(port, "/endpoints/iris/invocations"),
+                function=Place(port, "/2015-03-31/functions/iris/invocations", "lambda"),
+                gateway=Place(port, f"{at.path}/predict"),
+                body=asked.data.encode(),
+                content_type=asked.content_type,
+            )
 
 
 def container_port(project: Path, engine: str) -> int:
@@ -309,37 +275,25 @@ def container_port(project: Path, engine: str) -> int:
 
 def measure(engine: str, rounds: int) -> Measured:
     """Host the example's model on an engine, and ask it both ways."""
-    with TemporaryDirectory(prefix="devkit-benchmark-") as folder:
-        root = Path(folder).resolve()
-        for name in PROJECT_FILES:
-            source, copy = REPOSITORY / name, root / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            (shutil.copytree if source.is_dir() else shutil.copyfile)(source, copy)
-        project = Project.load(root, overrides={"project.engine": engine})
-        model = project.train().model
-        settings = project.settings
-        if not isinstance(model, Path) or settings.invoke.data is None:
-            raise BenchmarkFailed("the example has no model, or nothing to ask")
-        body, content_type = settings.invoke.data.encode(), settings.invoke.content_type
-        with local_aws(root, engine) as port:
-            host(Aws(port), settings.image.tag, model.read_bytes())
-            direct = Place(container_port(root, engine), "/invocations")
-            endpoint = Place(port, "/endpoints/iris/invocations")
-            places = (direct, endpoint)
-            took = [latencies(places, body, content_type) for _ in range(rounds)]
-            rates = [[throughput(each, body, content_type) for each in places] for _ in took]
-        return Measured(
-            engine=engine,
-            direct_ms=[each[0] for each in took],
-            endpoint_ms=[each[1] for each in took],
-            direct_per_s=[each[0] for each in rates],
-            endpoint_per_s=[each[1] for each in rates],
-        )
+    with hosted(engine) as it:
+        places = (it.container, it.endpoint)
+        took = [
+            [median(each) for each in latencies(places, it.body, it.content_type)]
+            for _ in range(rounds)
+        ]
+        rates = [[throughput(each, it.body, it.content_type) for each in places] for _ in took]
+    return Measured(
+        engine=engine,
+        direct_ms=[each[0] for each in took],
+        endpoint_ms=[each[1] for each in took],
+        direct_per_s=[each[0] for each in rates],
+        endpoint_per_s=[each[1] for each in rates],
+    )
 
 
-def output(*command: str) -> bytes:
+def output(*command: str, environment: Mapping[str, str] | None = None) -> bytes:
     """Run a command; what it writes."""
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
     if done.returncode != 0:
         raise BenchmarkFailed(f"{' '.join(command)}: {done.stderr.decode(errors='replace')}")
     return done.stdout

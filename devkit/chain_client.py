@@ -17,6 +17,8 @@ from devkit.errors import InvocationFailed
 # More than the longest of what is on the way: a function's 15 minutes.
 _TIMEOUT_S = 930.0
 _TRACES = "/_devkit/traces/"
+_AS_IT_IS = "/?:@!$&'()*+,;=%~"
+"""What means something in a path and its query; the rest is encoded."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def invoke_gateway(
         InvocationFailed: The answer is not 2xx.
     """
     base = urlsplit(gateway).path
-    request = _Request(url, method, f"{base.rstrip('/')}/{path.lstrip('/')}")
+    below = quote(path.lstrip("/"), safe=_AS_IT_IS)
+    request = _Request(url, method, f"{base.rstrip('/')}/{below}")
     answer = request.send(body, {"Content-Type": content_type})
     if not 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's own classes
         raise InvocationFailed(

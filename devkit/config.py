@@ -134,12 +134,15 @@ class GatewaySettings:
 
     @property
     def first_route(self) -> tuple[str, str]:
-        """The method and the path of the first route that a request with a body can take."""
-        for key in self.routes:
-            method, _, path = key.partition(" ")
-            if method in ("POST", "PUT", "ANY") and "{" not in path:
+        """The method and the path of a request that a route takes, if possible with a body."""
+        keys = [key.partition(" ") for key in self.routes if "{" not in key]
+        literal = [(method, path) for method, _, path in keys if path]
+        for method, path in literal:
+            if method in ("POST", "PUT", "PATCH", "ANY"):
                 return ("POST" if method == "ANY" else method), path
-        return "POST", "/"
+        if "$default" in self.routes or not literal:
+            return "POST", "/"
+        return literal[0]
 
 
 @dataclass(frozen=True, kw_only=True)

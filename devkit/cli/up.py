@@ -123,10 +123,11 @@ def _to_call(settings: Settings, gateway: str | None) -> list[str]:
     ]
     if gateway is not None and settings.gateway is not None:
         method, path = settings.gateway.first_route
-        data = shlex.quote(settings.invoke.data or "{}")
-        put = "" if method == "POST" else f"-X {method} "
+        flags = "" if method == "GET" else f"-d {shlex.quote(settings.invoke.data or '{}')} "
+        if method not in ("GET", "POST"):
+            flags = f"-X {method} {flags}"
         lines.append(f"gateway {gateway}: devkit invoke --via gateway")
-        lines.append(f"curl {put}-d {data} {gateway}{path}")
+        lines.append(f"curl {flags}{gateway}{path}")
     return lines
 
 
