@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ _RECEIVED = re.compile(
     r'Received (?:client|server) error \((\d+)\) from \S+ with message "(.*)"(?:\. See .*)?$',
     re.DOTALL,
 )
+_REFUSED = re.compile(r"^InvokeEndpoint failed: (\w+): (.*)$", re.DOTALL)
 
 
 class Answers(Protocol):
@@ -78,14 +80,25 @@ def _answer(server: Answers, request: Request) -> Iterator[tuple[str, str]]:
 
 
 def _error(message: str) -> Iterator[tuple[str, str]]:
-    """The container's status and words, where they are hers; else what refused the request."""
-    received = _RECEIVED.search(message)
-    if received is None:
-        yield "status", "refused"
-        yield "error", message
-        return
-    yield "status", received[1]
-    yield "error", received[2]
+    """The container's status and words where they are its own; else those of what refused it."""
+    for pattern in (_RECEIVED, _REFUSED):
+        found = pattern.search(message)
+        if found is not None:
+            yield "status", found[1]
+            yield "error", _message(found[2])
+            return
+    yield "status", "none"
+    yield "error", message
+
+
+def _message(text: str) -> str:
+    """What SageMaker's front says comes as JSON, and without it by AWS's clients."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return text.strip()
+    alone = isinstance(document, dict) and document.keys() == {"Message"}
+    return str(document["Message"]) if alone else text.strip()
 
 
 def _shown(body: bytes) -> str:

@@ -153,4 +153,34 @@ EXPECTED: tuple[Expected, ...] = (
         sentence="a job names the instance type of [aws]; on an engine of this machine it is "
         "[train] instance_type, local by default",
     ),
+    # --- AWS, and the local AWS in its place -------------------------------------------------
+    Expected(
+        kinds=_AWS,
+        area="environment",
+        name="AWS_(ENDPOINT_URL|ACCESS_KEY_ID|SECRET_ACCESS_KEY|DEFAULT_REGION)",
+        source="docs/local-aws.md",
+        sentence="the local AWS tells containers where it is, with keys that are worth nothing",
+    ),
+    Expected(
+        kinds=_AWS,
+        area="environment",
+        name="AWS_EXECUTION_ENV|AWS_CONTAINER_.+|ECS_.+|NVIDIA_.+",
+        source="contract, section 1.7",
+        sentence="the platform sets what AWS's own clients read",
+    ),
+    Expected(
+        kinds=_AWS,
+        area="container|environment",
+        name="hostname|HOSTNAME",
+        value=r"ip-.+",
+        source="contract, section 1.5",
+        sentence="the host name is the instance's; resourceconfig.json has the one to use",
+    ),
+    Expected(
+        kinds=_AWS,
+        area="container",
+        name="shared memory",
+        source="contract, section 1.12",
+        sentence="how large /dev/shm is in training is not documented",
+    ),
 )

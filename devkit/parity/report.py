@@ -8,6 +8,9 @@ from itertools import groupby
 from devkit.parity.comparing import Comparison, Difference, Expected
 from devkit.parity.facts import Observed
 
+UNEXPECTED = "UNEXPECTED"
+"""Stands in a cell of a table."""
+
 _SHOWN_CHARS = 100
 
 
@@ -123,7 +126,7 @@ def _cell(comparison: Comparison, area: str, other: Observed) -> str:
     those = [e for e in comparison.differences if (e.area, e.place) == (area, other.place)]
     unexpected = sum(each.expected is None for each in those)
     if unexpected:
-        return f"{unexpected} UNEXPECTED"
+        return f"{unexpected} {UNEXPECTED}"
     return f"{len(those)} expected" if those else "the same"
 
 
