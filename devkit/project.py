@@ -245,6 +245,7 @@ class Project:
         channels: Mapping[str, Path | str] | None = None,
         interrupt_after_s: Sequence[float] = (),
         image: Image | None = None,
+        entrypoint: Sequence[str] | None = None,
     ) -> Trained:
         """Build, and run a training job to its end.
 
@@ -255,12 +256,15 @@ class Project:
             interrupt_after_s: When to interrupt it as spot capacity is: seconds of training, from
                 each start anew.
             image: What :meth:`build` returned; built by default.
+            entrypoint: In place of the image's own, and of that of ``devkit.toml`` (§1.1).
 
         Raises:
             TrainingFailed: The job failed.
             ConfigError: SageMaker would refuse the job.
         """
         job = self._job(name, hyperparameters or {}, channels or {}, interrupt_after_s)
+        if entrypoint is not None:
+            job = replace(job, entrypoint=tuple(entrypoint))
         target = self.target
         image = image or self._image_for(lambda it: self.cloud.plan_training(_with(job, it)))
         with step(self._observer, "train") as training:
@@ -375,7 +379,7 @@ class Project:
         job = self._job(None, {}, {})  # refused before anything is built
         _import_front_meanwhile(self.settings.serve.profile)
         require_free_port(port)
-        image = self._image_for(lambda it: self._plan_of_run(_with(job, it)))
+        image = self._image_to_run(job)
         training = self.train(name=job.name, image=image)
         with (
             self.serve(image=image, model=training.model, port=port) as server,
@@ -384,6 +388,18 @@ class Project:
             answer = server.invoke(body, content_type=invoke.content_type)
             invoking.detail = invoke.content_type
         return RunResult(answer, training)
+
+    def prepare(self) -> Image:
+        """The image for jobs and servers, once what the whole loop makes may be made.
+
+        Raises:
+            ConfigError: SageMaker would refuse the job.
+            Declined: It may not be made.
+        """
+        return self._image_to_run(self._job(None, {}, {}))
+
+    def _image_to_run(self, job: TrainingJob) -> Image:
+        return self._image_for(lambda it: self._plan_of_run(_with(job, it)))
 
     def _image_for(self, plan: Callable[[Image], Plan]) -> Image:
         """The image for the target, once what is made with it may be made.

@@ -20,7 +20,7 @@ from devkit.fleet import Fleet
 from devkit.job import ServeSpec, Status
 from devkit.progress import Observer
 from devkit.replacement import Edits, Replacement
-from devkit.runtime_client import decode, encode, invoke
+from devkit.runtime_client import Reply, decode, encode, invoke
 from devkit.s3 import no_s3
 from devkit.store import Run, Store, store_errors
 from devkit.watching import Watch, files_snapshot, folder_snapshot
@@ -63,16 +63,25 @@ class Server:
         Raises:
             InvocationFailed: The server answered with an error, not in time, or not at all.
         """
+        return decode(self.reply(data, content_type=content_type, accept=accept))
+
+    def reply(
+        self, data: Any, *, content_type: str | None = None, accept: str | None = None
+    ) -> Reply:
+        """Ask for a prediction, as :meth:`invoke` does; the answer as it comes.
+
+        Raises:
+            InvocationFailed: The server answered with an error, not in time, or not at all.
+        """
         body = encode(data)
         try:
-            reply = invoke(
+            return invoke(
                 self.address, body, content_type=content_type or "application/json", accept=accept
             )
         except InvocationFailed as error:
             if error.status is None:
                 error.log_tail = tuple(self._keeper.tail())
             raise
-        return decode(reply)
 
     def wait(self) -> NoReturn:
         """Keep the server in service until Ctrl-C or SIGTERM (or for ever)."""

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from devkit.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from devkit.progress import Observer
     from devkit.project import Approve, Project
 
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smh]?)")
@@ -33,7 +36,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        type=_assignment,
+        type=assignment,
         help="a hyperparameter, over that of devkit.toml; repeatable",
     )
     parser.add_argument(
@@ -41,7 +44,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=PATH",
         action="append",
         default=[],
-        type=_assignment,
+        type=assignment,
         help="a channel: a folder, a file or s3://…, seen at /opt/ml/input/data/NAME; repeatable",
     )
     parser.add_argument(
@@ -91,6 +94,18 @@ def add_approval(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def assignment(text: str) -> tuple[str, str]:
+    """A ``NAME=VALUE``.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    name, found, value = text.partition("=")
+    if not found or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
 def seconds(text: str) -> float:
     """A time such as ``30s``, ``5m`` or ``2h``.
 
@@ -126,16 +141,27 @@ def add_profile(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def project(arguments: argparse.Namespace) -> Project:
-    """The project that the flags name, with what they override."""
+def project(
+    arguments: argparse.Namespace,
+    *,
+    observer: Observer | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Project:
+    """The project that the flags name, with what they override.
+
+    Args:
+        arguments: The flags.
+        observer: Is told what goes on, in place of the terminal.
+        overrides: Settings over those of the flags, by their dotted key.
+    """
     from devkit.project import Project
 
     image = getattr(arguments, "image", None)
     loaded = Project.load(
         arguments.project,
         image=image,
-        observer=arguments.terminal,
-        overrides=_overrides(arguments),
+        observer=observer or arguments.terminal,
+        overrides={**_overrides(arguments), **(overrides or {})},
         argv=arguments.argv,
         approve=approval(arguments),
     )
@@ -201,10 +227,3 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, object]:
         for name, value in flags.get(flag) or ():
             overrides[f"train.{table}.{name}"] = value
     return overrides
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value

@@ -19,6 +19,7 @@ from devkit.cli import (
     jobs,
     lambda_,
     logs,
+    parity,
     plot,
     ps,
     push,
@@ -36,7 +37,7 @@ from devkit.config import process_environment
 COMMANDS = (
     *(run, build, train, serve, deploy, invoke, jobs, ps, logs, plot, stop, clean, config),
     *(up, exec_, status, down, lambda_),
-    *(bootstrap, push),
+    *(bootstrap, push, parity),
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn, Protocol
 from devkit.channels.locations import S3Uri
 from devkit.engines.base import Image
 from devkit.job import ServeSpec, TrainingJob
+from devkit.runtime_client import Reply
 
 TargetName = Literal["local", "sagemaker-local", "aws"]
 TARGETS: tuple[TargetName, ...] = ("local", "sagemaker-local", "aws")
@@ -52,6 +53,15 @@ class Deployed(Protocol):
         self, data: Any, *, content_type: str | None = None, accept: str | None = None
     ) -> Any:
         """Ask for a prediction.
+
+        Raises:
+            InvocationFailed: The answer is an error.
+        """
+
+    def reply(
+        self, data: Any, *, content_type: str | None = None, accept: str | None = None
+    ) -> Reply:
+        """Ask for a prediction; the answer as it comes.
 
         Raises:
             InvocationFailed: The answer is an error.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ IN_TIME_S = 4.0
 """The SDK itself looks after an endpoint every 5 s."""
 
 Open = Callable[[], LocalMode]
+Made = Callable[..., LocalMode]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -83,7 +85,7 @@ def up(project: Project) -> Endpoint:  # noqa: F811 - the fixture
 
 
 @pytest.fixture
-def made(project: Project, opened: Open) -> Callable[..., LocalMode]:  # noqa: F811 - the fixture
+def made(project: Project, opened: Open) -> Made:  # noqa: F811 - the fixture
     """Opens local mode for a project with these programs, with its image built."""
 
     def made(**programs: str) -> LocalMode:
@@ -92,9 +94,6 @@ def made(project: Project, opened: Open) -> Callable[..., LocalMode]:  # noqa: F
         return opened()
 
     return made
-
-
-Made = Callable[..., LocalMode]
 
 
 # --- what it is for ---------------------------------------------------------------------------
@@ -135,6 +134,34 @@ def test_the_example_trains_is_deployed_and_answers(
     assert local.refused("DescribeEndpoint", EndpointName="serve").code == "ValidationException"
     assert project.containers() + project.networks() == []
     assert contacts.hosts - {bridge_of(local)} <= LOCAL
+
+
+# Version 5 is not to be had everywhere: version 1 does its work, which has the same commands.
+DOCKER_WITH_COMPOSE_5 = """#!/bin/sh
+if [ "$1" = compose ]; then
+    shift
+    if [ "$1" = version ]; then echo 5.0.1; exit; fi
+    exec {compose} "$@"
+fi
+exec {docker} "$@"
+"""
+
+
+def test_compose_is_found_whatever_its_version(
+    project: Project,  # noqa: F811 - the fixture
+    made: Made,
+    tmp_path: Path,
+) -> None:
+    compose, program = shutil.which("docker-compose"), shutil.which("docker")
+    if compose is None:
+        pytest.skip("docker-compose does the work here, and is not installed")
+    (tmp_path / "docker").write_text(DOCKER_WITH_COMPOSE_5.format(compose=compose, docker=program))
+    (tmp_path / "docker").chmod(0o755)
+    project.environment["PATH"] = f"{tmp_path}{os.pathsep}{Path(str(program)).parent}"
+    local = made(train=TRAIN)
+    local.begin("five")
+
+    assert local.ended("five")["TrainingJobStatus"] == "Completed"
 
 
 def channel(local: LocalMode, file: Path) -> dict[str, object]:

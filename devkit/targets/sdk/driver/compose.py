@@ -118,7 +118,7 @@ class Composition:
             self._stop_containers(self._hosts, grace_s)
 
     def _stop_containers(self, containers: Iterator[str] | Mapping[str, str], grace_s: int) -> None:
-        command = ("stop", "--time", str(grace_s), *containers)
+        command = ("stop", "-t", str(grace_s), *containers)
         threading.Thread(target=tools.docker, args=command, kwargs={"check": False}).start()
 
     def _follow(self) -> int:

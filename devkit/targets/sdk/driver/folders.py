@@ -80,12 +80,13 @@ def take_over(folder: Path, image: str) -> None:
 
 def remove(folder: Path) -> None:
     """Remove a folder of a session or a run with all that is in it, whoever owns it."""
+    runs = list(_images(folder))  # before what tells of them is removed itself
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:
         return
     except OSError:
-        for run, image in _images(folder):
+        for run, image in runs:
             take_over(run, image)
         shutil.rmtree(folder, onerror=lambda _call, path, info: _say(f"left: {path}: {info[1]}"))
 

@@ -82,5 +82,5 @@ def failure_reason(ending: Ending) -> str:
     """What SageMaker says of a job that failed so (§1.9 of the contract)."""
     if ending.out_of_memory:
         return "AlgorithmError: the container was killed: it ran out of memory, exit code: 137"
-    head, tail = "AlgorithmError: ", f", exit code: {ending.code}"
-    return f"{head}{(ending.failure or '')[: _REASON_CHARS - len(head) - len(tail)]}{tail}"
+    text = (ending.failure or "")[:_REASON_CHARS].rstrip()
+    return f"AlgorithmError: {text}, exit code: {ending.code}"[:_REASON_CHARS]
