@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
-from fnmatch import fnmatch
+from fnmatch import translate
 from pathlib import Path
 
 _TOOLS = (
@@ -27,6 +28,9 @@ _TOOLS = (
 )
 
 
+_IS_A_TOOLS = re.compile("|".join(map(translate, _TOOLS)))
+
+
 def source_files(folder: Path) -> Iterator[Path]:
     """Everything below a folder but folders, sorted, links as they are.
 
@@ -34,12 +38,12 @@ def source_files(folder: Path) -> Iterator[Path]:
     """
     for path, folders, files in os.walk(folder):
         here = Path(path)
-        folders[:] = sorted(name for name in folders if not _is_a_tools(here / name))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not _IS_A_TOOLS.match(name) and not (here / name / "pyvenv.cfg").exists()
+        )
         linked = [name for name in folders if (here / name).is_symlink()]
         for name in sorted([*files, *linked]):
-            if not _is_a_tools(here / name):
+            if not _IS_A_TOOLS.match(name):
                 yield here / name
-
-
-def _is_a_tools(path: Path) -> bool:
-    return any(fnmatch(path.name, each) for each in _TOOLS) or (path / "pyvenv.cfg").exists()

@@ -47,12 +47,18 @@ def folder_snapshot(folder: Path) -> Snapshot:
     return found
 
 
-def files_snapshot(files: Iterable[Path]) -> Snapshot:
-    """Those of the files that exist."""
+def files_snapshot(files: Iterable[Path], folder: Path | None = None) -> Snapshot:
+    """Those of the files that exist.
+
+    Args:
+        files: The files.
+        folder: What their names begin below; by default each name is the last part alone.
+    """
     found = {}
     for file in files:
         with suppress(OSError):
-            found[file.name] = _look(file)
+            name = file.name if folder is None else file.relative_to(folder).as_posix()
+            found[name] = _look(file)
     return found
 
 

@@ -401,4 +401,18 @@ STATEMENTS = (
         "2.13-a", "The log is /aws/sagemaker/Endpoints/<name>, its stream <variant>/<instance-id>."
     ),
     _said("2.13-b", "Every line that a server writes is kept, to its last."),
+    # --- 4: Lambda and API Gateway in front of an endpoint --------------------------------------
+    _said("4-a", "A handler's error is 200 with FunctionError Unhandled and its envelope."),
+    _said("4-b", "A module that does not parse is Runtime.UserCodeSyntaxError."),
+    _said("4-c", "A function that takes longer than its time-out is Sandbox.Timedout."),
+    _decided("4-d", "A process that ends instead of answering is Runtime.ExitError."),
+    _said("4-e", "More than 6 MB is no answer: Function.ResponseSizeTooLarge."),
+    _said("4-f", "A crash, a time-out or too large an answer touches its own invocation alone."),
+    _said("4-g", "What fails behind an HTTP API is 500 with Internal Server Error."),
+    _said("4-h", "memory_limit_in_mb is text, environment and time-out are the function's."),
+    _said("4-i", "A function behind an HTTP API or a URL of its own is given payload format 2.0."),
+    _said("4-j", "A result without statusCode is the body, as JSON with 200."),
+    _decided("4-k", "A function that is throttled behind an HTTP API is 503."),
+    _said("4-l", "A request of more than 6 MB is 413 before a function sees it."),
+    _said("4-m", "What fails behind a function URL is 502."),
 )

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.integration.chain_kit import (
     Answer,
@@ -27,6 +29,7 @@ from tests.integration.chain_kit import (
     up,
 )
 from tests.integration.kit import Project, Running, eventually
+from tests.integration.test_full_disk import fill, mount
 
 ECHO = """
 import base64, json, secrets
@@ -117,6 +120,7 @@ def test_a_function_that_is_deleted_from_the_file_is_gone_after_a_restart(
         assert [each["FunctionName"] for each in functions] == ["one"]
 
 
+@pytest.mark.contract("4-h", "4-i", "4-k")
 def test_settings_are_the_functions(process_project: Project) -> None:
     project = process_project
     config = """
@@ -194,6 +198,7 @@ def _await_version(chain: Chain, version: int) -> None:
 # --- edits ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("4-b")
 def test_a_saved_edit_is_live_a_broken_one_fails_and_is_mended(process_project: Project) -> None:
     project = process_project
     functions_only(project, ONE, one=VERSION % 1)
@@ -307,6 +312,7 @@ def handler(event, context):
 """
 
 
+@pytest.mark.contract("4-c", "4-d", "4-e", "4-f", "4-g")
 def test_200_at_once_get_their_own_answers_whatever_others_come_to(
     process_project: Project,
 ) -> None:
@@ -365,6 +371,7 @@ def _error_of(chain: Chain, what: str) -> dict[str, Any]:
 # --- devkit invoke --via --------------------------------------------------------------------------
 
 
+@pytest.mark.contract("4-a")
 def test_what_fails_through_the_chain_is_told_with_its_log(process_project: Project) -> None:
     project = process_project
     code = 'def handler(event, context):\n    print("about to")\n    raise ValueError("no good")\n'
@@ -473,6 +480,7 @@ def test_requirements_that_cannot_be_installed_are_refused_with_pips_lines(
 # --- requests that nobody would send --------------------------------------------------------------
 
 
+@pytest.mark.contract("4-l")
 def test_malformed_and_huge_requests_end_with_an_error_of_their_own(
     process_project: Project,
 ) -> None:
@@ -494,6 +502,44 @@ def test_malformed_and_huge_requests_end_with_an_error_of_their_own(
         for number, (send, allowed) in enumerate(cases):
             assert send().status in allowed, number
         assert ask(chain.gateway, b'{"a": 1}').document["said"] == {"a": 1}
+
+
+# --- a full disk ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(process_project: Project) -> Iterator[Project]:
+    """The project on a disk of its own, which is soon full."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    mounted = mount(process_project, "size=8m")
+    if mounted.returncode != 0:
+        pytest.skip(mounted.stderr)
+    yield process_project
+    shutil.rmtree(process_project.store, ignore_errors=True)
+    subprocess.run(["umount", "--lazy", process_project.root], check=True)
+
+
+def test_on_a_full_disk_an_edit_is_an_error_until_there_is_room(small_disk: Project) -> None:
+    project = small_disk
+    large = "#" * 200_000 + "\n"
+    functions_only(project, ONE, one=VERSION % 1 + large)
+    with watched_up(project) as (chain, running):
+        assert ask(chain.gateway).document == {"version": 1}
+        filling = fill(project.root)
+        handler = project.root / "one/handler.py"
+        for number in range(5):  # unpacked, it takes more room than what was live gives back
+            (project.root / f"one/more{number}.py").hardlink_to(handler)
+        with handler.open("r+b") as file:  # it has its room
+            file.write((VERSION % 2).encode())
+        running.wait_for("files changed, live from now on")
+
+        refused = ask(chain.gateway)
+        assert (refused.status, refused.document) == (500, FAILED)
+        with pytest.raises(ClientError, match="disk is not full"):
+            chain.invoke("one", {})
+        filling.unlink()
+        assert ask(chain.gateway).document == {"version": 2}
 
 
 # --- what it takes --------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ def test_a_url_goes_with_its_function(live: Functions) -> None:
 # --- what the function is given -------------------------------------------------------------------
 
 
+@pytest.mark.contract("4-i")
 def test_the_event_is_payload_format_2(live: Functions) -> None:
     url = url_of(live, EVENT)
     identifier = url.rstrip("/").rpartition("/")[2]
@@ -174,6 +175,7 @@ def test_a_url_has_a_name_of_its_own_too(live: Functions) -> None:
 # --- what becomes of what it returns --------------------------------------------------------------
 
 
+@pytest.mark.contract("4-j")
 @pytest.mark.parametrize(
     ("value", "status", "kind", "body"),
     [
@@ -201,6 +203,7 @@ def test_cookies_are_headers_of_their_own(live: Functions) -> None:
     assert cookies == ["a=1", "b=2; Secure"]
 
 
+@pytest.mark.contract("4-m")
 @pytest.mark.parametrize(
     "code",
     [
@@ -222,6 +225,7 @@ def test_a_function_that_takes_too_long_is_a_502(live: Functions) -> None:
     assert call(url_of(live, late, Timeout=1)).status == 502
 
 
+@pytest.mark.contract("4-l")
 def test_requests_may_have_6_mb(live: Functions) -> None:
     url = url_of(live, 'def handler(event, context):\n    return len(event["body"])\n')
     text = {"Content-Type": "text/plain"}

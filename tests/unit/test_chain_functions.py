@@ -213,3 +213,19 @@ def test_the_role_of_functions_trusts_lambda() -> None:
     statement = json.loads(parameters["AssumeRolePolicyDocument"])["Statement"][0]
     assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
     assert function_arn("us-east-1", "one").endswith(":function:one")
+
+
+def test_what_is_not_packed_is_no_edit(source: Path) -> None:
+    one = function(source, Lambda())
+    for name in (".devkit/local-aws/journal.jsonl", "venv/pyvenv.cfg", "venv/lib/x.py"):
+        path = source / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    (source / "__pycache__").mkdir()
+    (source / "__pycache__/handler.cpython-311.pyc").write_text("")
+    one.changed()
+    assert one.changed() == []
+    (source / "sub").mkdir()
+    (source / "sub/handler.py").write_text("")
+    one.changed()
+    assert one.changed() == ["sub/handler.py"]

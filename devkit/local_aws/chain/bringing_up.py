@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from devkit.progress import Observer
 
 _LOOK_S = 0.2
+# How much longer than a look the pause after it is: folders of many files take their time.
+_REST = 10
 # As long as other jobs of the local AWS are given when it ends.
 _STOP_S = 10.0
 
@@ -113,9 +116,12 @@ class BringingUp:
     # --- in threads ---------------------------------------------------------------------------
 
     def _follow(self) -> None:
-        while not self._ended.wait(_LOOK_S):
-            for function in self._functions:
-                names = function.changed()
+        pause_s = _LOOK_S
+        while not self._ended.wait(pause_s):
+            begun = time.monotonic()
+            edits = [(function, function.changed()) for function in self._functions]
+            pause_s = max(_LOOK_S, _REST * (time.monotonic() - begun))
+            for function, names in edits:
                 if names:
                     self._make_anew(function, names)
 

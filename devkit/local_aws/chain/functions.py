@@ -17,7 +17,8 @@ from devkit.lambda_archive import members_of, write_zip
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.identity import trust
 from devkit.local_aws.lambda_ import checks
-from devkit.watching import Snapshot, Watch, files_snapshot, folder_snapshot
+from devkit.source_files import source_files
+from devkit.watching import Snapshot, Watch, files_snapshot
 
 ROLE_NAME = "devkit-functions"
 _ROLE = f"arn:aws:iam::{LOCAL_ACCOUNT}:role/{ROLE_NAME}"
@@ -146,5 +147,6 @@ class ProjectFunction:
         settings = self._settings
         files = [settings.requirements] if settings.requirements else []
         if settings.source.is_dir():
-            return {**folder_snapshot(settings.source), **files_snapshot(files)}
+            packed = files_snapshot(source_files(settings.source), settings.source)
+            return {**packed, **files_snapshot(files)}
         return files_snapshot([settings.source, *files])
