@@ -67,7 +67,7 @@ def package(source: Path, target: Path, dependencies: Path | None = None) -> Pac
     if dependencies is not None:
         members = {**members_of(dependencies), **members}
     sizes = {name: path.lstat().st_size for name, path in members.items()}
-    _require_size(sizes)
+    require_size(sizes)
     with _complete_or_nothing(target) as file:
         write_zip(members, file)
         archive_bytes = file.tell()
@@ -135,7 +135,15 @@ def _sha256(file: IO[bytes]) -> bytes:
     return digest.digest()
 
 
-def _require_size(sizes: Mapping[str, int]) -> None:
+def require_size(sizes: Mapping[str, int]) -> None:
+    """Make sure that Lambda takes so much code.
+
+    Args:
+        sizes: Of its files, in bytes, by their names in the archive.
+
+    Raises:
+        PackageRefused: It is too much; the largest parts are named.
+    """
     total = sum(sizes.values())
     if total <= lambda_contract.MAX_CODE_BYTES:
         return

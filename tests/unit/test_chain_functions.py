@@ -14,6 +14,7 @@ import pytest
 
 from devkit.config import FunctionSettings
 from devkit.errors import ConfigError, DevkitError
+from devkit.lambda_archive import PackageRefused
 from devkit.local_aws.chain.functions import ROLE_NAME, ProjectFunction, make_role
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.lambda_.definitions import function_arn
@@ -229,3 +230,12 @@ def test_what_is_not_packed_is_no_edit(source: Path) -> None:
     (source / "sub/handler.py").write_text("")
     one.changed()
     assert one.changed() == ["sub/handler.py"]
+
+
+def test_a_folder_that_lambda_would_not_take_is_refused_before_it_is_read(source: Path) -> None:
+    with (source / "data.bin").open("wb") as file:
+        file.truncate(300 * 1024 * 1024)  # takes no room
+    make = Lambda()
+    with pytest.raises(PackageRefused, match=r"unpacked; the largest: data\.bin 300"):
+        function(source, make).make()
+    assert make.made == []

@@ -14,6 +14,7 @@ from devkit.config import FunctionSettings
 from devkit.contract import LOCAL_ACCOUNT
 from devkit.errors import ConfigError, DevkitError
 from devkit.lambda_archive import members_of, write_zip
+from devkit.lambda_package import require_size
 from devkit.local_aws.errors import AwsError
 from devkit.local_aws.identity import trust
 from devkit.local_aws.lambda_ import checks
@@ -116,8 +117,10 @@ class ProjectFunction:
                 f"the function {self.name} has no source: there is no {source}",
                 remedy=f"set [lambda.{self.name}] source to the folder with its handler",
             )
+        members = members_of(source)
+        require_size({name: path.lstat().st_size for name, path in members.items()})
         archive = io.BytesIO()
-        write_zip(members_of(source), archive)
+        write_zip(members, archive)
         return archive.getvalue()
 
     def _layers(self) -> list[str]:
@@ -146,7 +149,14 @@ class ProjectFunction:
     def _look(self) -> Snapshot:
         settings = self._settings
         files = [settings.requirements] if settings.requirements else []
-        if settings.source.is_dir():
+        if _is_folder(settings.source):
             packed = files_snapshot(source_files(settings.source), settings.source)
             return {**packed, **files_snapshot(files)}
         return files_snapshot([settings.source, *files])
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # it is below one that may not be read
+        return False
