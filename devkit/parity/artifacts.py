@@ -36,6 +36,14 @@ def members(archive: Path | None, *, root: str) -> dict[str, str]:
     return found
 
 
+def has(archive: Path | None, name: str) -> bool:
+    """Whether there is a folder or file of that name at the top of a ``.tar.gz``."""
+    if archive is None:
+        return False
+    with tarfile.open(archive, "r|gz") as tar:
+        return any(posixpath.normpath(member.name).split("/")[0] == name for member in tar)
+
+
 def _checksum(content: IO[bytes]) -> str:
     digest = hashlib.sha256()
     with content:

@@ -101,8 +101,7 @@ class Gathering:
         with tempfile.TemporaryDirectory() as folder:
             model, output = self._archives(trained, Path(folder))
             self._facts["model"] = artifacts.members(model, root="/opt/ml/model/")
-            root = "output/" if self._kind == "sagemaker-local" else "output/data/"
-            self._facts["output"] = artifacts.members(output, root=f"/opt/ml/{root}")
+            self._facts["output"] = artifacts.members(output, root=self._output_root(output))
         self._ask(image, trained)
 
     def _ask(self, image: Image, trained: Trained) -> None:
@@ -161,6 +160,11 @@ class Gathering:
         except CallFailed:
             return None
         return target
+
+    def _output_root(self, output: Path | None) -> str:
+        """What folder ``output.tar.gz`` is of: the SDK packs the one above SageMaker's."""
+        is_above = self._kind == "sagemaker-local" and artifacts.has(output, "data")
+        return "/opt/ml/output/" if is_above else "/opt/ml/output/data/"
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

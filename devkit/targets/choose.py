@@ -117,6 +117,7 @@ def _sagemaker_local(
             endpoint,
             config.process_environment(),
             python=settings.sagemaker.python,
+            on_line=lambda said: observer.build_line(said.text),
         )
     )
     return SageMakerTarget(

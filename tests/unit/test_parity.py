@@ -12,7 +12,7 @@ import pytest
 
 from devkit.errors import InvocationFailed
 from devkit.parity import html, report
-from devkit.parity.artifacts import members
+from devkit.parity.artifacts import has, members
 from devkit.parity.asking import answers, requests
 from devkit.parity.comparing import ABSENT, Comparison, Expected, compare
 from devkit.parity.expected import EXPECTED
@@ -220,6 +220,8 @@ def test_the_files_of_an_archive_are_told_by_size_and_checksum(tmp_path: Path) -
         "/opt/ml/model/sub/weights": "2 bytes, SHA-256 73475cb40a568e8d…",
     }
     assert members(None, root="/opt/ml/model/") == {"(archive of)": "none"}
+    assert has(archive, "sub")
+    assert not has(archive, "weights")
 
 
 class Server:
