@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -33,6 +34,7 @@ _CONFIG: Mapping[str, Mapping[str, bool]] = {
     "lambda": {"use_docker": False},
     "batch": {"use_docker": False},
 }
+_ATTEMPTS, _PAUSE_S = 100, 0.02
 _RESET = Head(method="POST", path="/moto-api/reset", headers={"host": "127.0.0.1"})
 
 
@@ -65,6 +67,13 @@ class Application:
 
     def reset(self) -> None:
         """Empty everything."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                wsgi.call(self.call, _RESET, b"")
+            except RuntimeError:  # another thread imports a service: what moto goes through grows
+                time.sleep(_PAUSE_S)
+            else:
+                return
         wsgi.call(self.call, _RESET, b"")
 
     def leave(self) -> None:
@@ -72,7 +81,7 @@ class Application:
         self._configure(self._before)
         for undo in self._undo:
             undo()
-        wsgi.call(self.call, _RESET, b"")
+        self.reset()
 
     def _configure(self, config: Mapping[str, Mapping[str, bool]]) -> None:
         for name, values in config.items():

@@ -148,7 +148,7 @@ routes = { "GET /items/{id}" = "one", "POST /off" = "off" }
         "import os\n"
         "def run(event, context):\n"
         '    return [os.environ["GREETING"], context.memory_limit_in_mb,\n'
-        "            context.get_remaining_time_in_millis() // 1000 + 1,\n"
+        "            -(-context.get_remaining_time_in_millis() // 1000),\n"
         '            event["pathParameters"]["id"], event["requestContext"]["stage"]]\n'
     )
     with up(project) as chain:
