@@ -1,7 +1,8 @@
 """Train, deploy and ask the iris model with version 3 of the SageMaker Python SDK.
 
-There is nothing of devkit in it. As it stands it trains and serves in SageMaker, once the image has
-been pushed to ECR; and here, without an account::
+It deploys by the SDK's classes for resources; notebook_sdk3.py by its session, which its local mode
+has too. There is nothing of devkit in it. As it stands it trains and serves in SageMaker, once the
+image has been pushed to ECR; and here, without an account::
 
     devkit build
     devkit exec -- python examples/sdk3_cloud.py

@@ -10,7 +10,7 @@ from devkit.engines.sandbox.plan import CONTAINER_IP
 from tests.integration.kit import Project, log, model, outcome
 from tests.sdk.kit import ANSWER, Contacts, make_iris, require_sdk, run
 
-SCRIPT = "examples/sdk2_cloud.py"
+SCRIPT = "examples/notebook_sdk2.py"
 LOCAL = {"127.0.0.1", "localhost", CONTAINER_IP}
 
 FAILS = """
