@@ -79,6 +79,7 @@ class Moto:
         self._pool = DaemonPool(_THREADS, "moto")
         self._application: Application | None = None
         self._ready: asyncio.Future[Replay] | None = None
+        self._ending = False
         self.revision = 0
         """Grows with every request that may have changed something."""
 
@@ -165,6 +166,9 @@ class Moto:
 
     async def stop(self) -> None:
         """Leave nothing in moto: the next one in this process begins empty."""
+        self._ending = True
+        if self._ready is not None:  # a thread that still begins would fill moto after this
+            await asyncio.wait({self._ready})
         if self._application is not None:
             await self._in_thread(self._leave)
         self._pool.shutdown(wait=False)
@@ -211,6 +215,8 @@ class Moto:
         self._make_first()
         calls, failed = 0, []
         for entry in self._journal.entries():
+            if self._ending:
+                break
             calls += 1
             with self._application.drawing(entry.seed):
                 status = self._try(entry)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from devkit.local_aws.errors import AwsError
+from devkit.local_aws.identity import ROLE_NAME
 from devkit.local_aws.server import LocalAws, Options
 from tests.integration.test_up_endpoint import Greeter, client
 
@@ -81,3 +82,11 @@ def test_nothing_is_made_before_the_start_and_after_the_end() -> None:
         pass
     with pytest.raises(RuntimeError, match="not started"):
         aws.call("iam", "ListUsers", {})
+
+
+def test_one_that_ends_before_it_has_begun_leaves_nothing_to_the_next() -> None:
+    with LocalAws():
+        pass
+    with LocalAws() as aws:
+        roles = client(aws, "iam").list_roles()["Roles"]
+        assert [each["RoleName"] for each in roles].count(ROLE_NAME) == 1
