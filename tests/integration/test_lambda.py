@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -221,6 +222,7 @@ READ_ONLY = ["OSError", 30]
 @in_namespaces
 def test_it_can_write_to_its_own_tmp_alone(live: Functions) -> None:
     told = live.run(WRITES).value
+    told["before"] = _own(told["before"])
 
     assert told == {
         "before": [],
@@ -236,8 +238,15 @@ def test_tmp_stays_with_an_instance_and_is_no_others(live: Functions) -> None:
     name = live.create(WRITES)
     live.invoke(name)
 
-    assert sorted(live.invoke(name).value["before"]) == ["mine", "new"]
-    assert live.run(WRITES).value["before"] == []
+    assert _own(live.invoke(name).value["before"]) == ["mine", "new"]
+    assert _own(live.run(WRITES).value["before"]) == []
+
+
+def _own(names: list[str]) -> list[str]:
+    """What is in a function's /tmp, without a Python of ours that stands there."""
+    tmp, pythons = Path("/tmp"), (Path(sys.prefix), Path(sys.base_prefix))
+    kept = {each.parts[2] for each in pythons if each.is_relative_to(tmp)}
+    return sorted(set(names) - kept)
 
 
 READS = """

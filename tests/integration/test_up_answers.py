@@ -7,8 +7,10 @@ there at every level, and names, ARNs, states and numbers are within their patte
 
 from __future__ import annotations
 
+import io
 import json
 import urllib.request
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,8 +50,9 @@ class Examples:
         finally:
             client.close()
         del answer["ResponseMetadata"]
-        if service == "sagemaker-runtime" and "Body" in answer:
-            answer["Body"] = _received(answer["Body"])
+        for stream in ("Body", "Payload", "EventStream"):
+            if stream in answer:
+                answer[stream] = _received(answer[stream])
         self.called.add((service, operation))
         shape = client.meta.service_model.operation_model(operation).output_shape
         self.wrong += [f"{service}.{operation}: {each}" for each in problems(shape, answer)]
@@ -288,6 +291,49 @@ def _domain(aws: Examples, **members: Any) -> dict[str, str]:
     return domain
 
 
+def of_functions(aws: Examples) -> None:
+    def code(text: str) -> bytes:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("handler.py", text)
+        return archive.getvalue()
+
+    name = {"FunctionName": "echo"}
+    aws.call(
+        *("lambda", "CreateFunction"),
+        **name,
+        Runtime="python3.12",
+        Role=ROLE,
+        Handler="handler.handler",
+        Code={"ZipFile": code("def handler(event, context): return event")},
+    )
+    aws.call("lambda", "UpdateFunctionConfiguration", **name, Timeout=10)
+    aws.call(
+        *("lambda", "UpdateFunctionCode"),
+        **name,
+        ZipFile=code("def handler(event, context): return [event]"),
+    )
+    assert aws.call("lambda", "Invoke", **name, Payload=b"1", LogType="Tail")["Payload"] == b"[1]"
+    aws.call("lambda", "InvokeAsync", **name, InvokeArgs=b"1")
+    aws.call("lambda", "InvokeWithResponseStream", **name, Payload=b"1")
+    aws.call("lambda", "CreateFunctionUrlConfig", **name, AuthType="NONE")
+    aws.call("lambda", "GetFunctionUrlConfig", **name)
+    aws.call("lambda", "UpdateFunctionUrlConfig", **name, Cors={"AllowOrigins": ["*"]})
+    assert aws.call("lambda", "ListFunctionUrlConfigs", **name)["FunctionUrlConfigs"]
+    aws.call("lambda", "DeleteFunctionUrlConfig", **name)
+    aws.call("lambda", "DeleteFunction", **name)
+
+
+def of_apis(aws: Examples) -> None:
+    made = aws.call("apigatewayv2", "CreateApi", Name="flowers", ProtocolType="HTTP")
+    api = {"ApiId": made["ApiId"]}
+    aws.call("apigatewayv2", "UpdateApi", **api, Description="of iris flowers")
+    assert aws.call("apigatewayv2", "GetApi", **api)["ApiEndpoint"].startswith("http://127.0.0.1")
+    assert aws.call("apigatewayv2", "GetApis")["Items"]
+    document = {"openapi": "3.0.1", "info": {"title": "flowers", "version": "1"}, "paths": {}}
+    aws.call("apigatewayv2", "ReimportApi", **api, Body=json.dumps(document))
+
+
 EXAMPLES: tuple[Callable[[Examples], None], ...] = (
     of_identity,
     of_models,
@@ -296,6 +342,8 @@ EXAMPLES: tuple[Callable[[Examples], None], ...] = (
     of_training,
     of_endpoints,
     of_studio,
+    of_functions,
+    of_apis,
 )
 
 
