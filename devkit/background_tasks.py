@@ -33,6 +33,8 @@ class BackgroundTasks:
         """Wait until all are over, those too that are begun meanwhile."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            # Since Python 3.12, waiting for what is over already lets nothing else happen.
+            await asyncio.sleep(0)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
