@@ -33,7 +33,7 @@ def sdk_python() -> str:
     if named:
         return named
     if importlib.util.find_spec("sagemaker") is None:
-        pytest.skip("needs the SageMaker SDK (tox -e sdk2, sdk3), or DEVKIT_SAGEMAKER_PYTHON")
+        pytest.skip("needs the SageMaker SDK (tox -e local2, local3), or DEVKIT_SAGEMAKER_PYTHON")
     return sys.executable
 
 
