@@ -113,17 +113,16 @@ def test_what_is_half_made_is_made_anew(aws: SageMaker, model: Model) -> None:
     assert "old" not in aws.made["EndpointConfig"][name]
 
 
-def test_an_endpoint_of_somebody_elses_is_left(aws: SageMaker, model: Model) -> None:
+@pytest.mark.parametrize("status", ["InService", "Failed"])
+def test_an_endpoint_of_somebody_elses_is_left(aws: SageMaker, model: Model, status: str) -> None:
     aws.made["Endpoint"]["iris"] = {"EndpointConfigName": "mine"}
+    aws.statuses = [status]
     assert not deploy("iris", model, call=aws, upload=aws.upload)
     assert (aws.asked, aws.uploaded) == ([], [])
 
 
-@pytest.mark.parametrize("config", ["mine", f"{MADE_HERE}older"])
-def test_one_that_has_failed_is_deleted_and_made_anew(
-    aws: SageMaker, model: Model, config: str
-) -> None:
-    aws.made["Endpoint"]["iris"] = {"EndpointConfigName": config}
+def test_one_that_has_failed_is_deleted_and_made_anew(aws: SageMaker, model: Model) -> None:
+    aws.made["Endpoint"]["iris"] = {"EndpointConfigName": f"{MADE_HERE}older"}
     aws.statuses = ["Failed", "Deleting"]
     assert deploy("iris", model, call=aws, upload=aws.upload)
     assert aws.asked[0] == "DeleteEndpoint"

@@ -78,12 +78,12 @@ def deploy(name: str, model: Model, *, call: Call, upload: Upload) -> bool:
     """
     wanted = model.config_name
     endpoint = _described(name, call)
+    if endpoint is not None and not endpoint["EndpointConfigName"].startswith(MADE_HERE):
+        return False
     if endpoint is not None and endpoint["EndpointStatus"] == "Failed":
         call("sagemaker", "DeleteEndpoint", {"EndpointName": name})
         _await_end(name, call)
         endpoint = None
-    if endpoint is not None and not endpoint["EndpointConfigName"].startswith(MADE_HERE):
-        return False
     if endpoint is not None and endpoint["EndpointConfigName"] == wanted:
         return True
     _make_config(wanted, model, call, upload)
