@@ -19,18 +19,13 @@ from typing import IO, Any, Literal
 
 from devkit.store import store_errors
 
-Kind = Literal[
-    "endpoint", "endpoint-config", "model", "training-job", "object", "repository", "bucket", "role"
-]
+Kind = Literal["endpoint", "endpoint-config", "model", "training-job", "object"]
 ORDER: tuple[Kind, ...] = (
     "endpoint",
     "endpoint-config",
     "model",
     "training-job",
     "object",
-    "repository",
-    "bucket",
-    "role",
 )
 """In which order things are deleted: what uses something goes before that."""
 

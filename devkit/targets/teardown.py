@@ -100,9 +100,7 @@ class Teardown:
         """Ask for its end; whether it is gone for certain."""
         if resource.kind == "object":
             return self._delete_objects(resource.name)
-        way = _WAYS.get(resource.kind)
-        if way is None:
-            raise CallFailed("delete", None, f"a {resource.kind} is deleted by devkit bootstrap")
+        way = _WAYS[resource.kind]
         parameters = {way.parameter: resource.name}
         described = self._looked_for(way, parameters)
         if described is None:

@@ -28,13 +28,13 @@ def resource(kind: Kind, name: str = "iris", *, target: str = "aws", **more: str
 
 def test_what_is_deleted_first_comes_first(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
-    kinds: list[Kind] = ["role", "model", "bucket", "endpoint", "endpoint-config"]
+    kinds: list[Kind] = ["object", "model", "training-job", "endpoint", "endpoint-config"]
     for kind in kinds:
         ledger.add(resource(kind))
 
     found = [each.kind for each in ledger.resources()]
 
-    assert found == ["endpoint", "endpoint-config", "model", "bucket", "role"]
+    assert found == ["endpoint", "endpoint-config", "model", "training-job", "object"]
 
 
 def test_another_devkit_sees_the_same(tmp_path: Path) -> None:
