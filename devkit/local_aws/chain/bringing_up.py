@@ -15,14 +15,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devkit.channels.s3_reading import reading
 from devkit.errors import DevkitError, NotFound
 from devkit.lambda_requirements import install_requirements
 from devkit.local_aws.chain import model
 from devkit.local_aws.chain.api import make_api
 from devkit.local_aws.chain.functions import ProjectFunction, make_role
 from devkit.local_aws.errors import AwsError
+from devkit.local_aws.sagemaker.storage import Storage
 from devkit.project import Project
-from devkit.s3 import S3Settings, s3_client
 
 if TYPE_CHECKING:
     from devkit.config import Settings
@@ -195,6 +196,9 @@ class BringingUp:
         return install_requirements(requirements, machine, on_line)
 
     def _upload(self, archive: Path, bucket: str, key: str) -> None:
-        client = s3_client(S3Settings(endpoint_url=self._aws.url))
-        client.create_bucket(Bucket=bucket)  # type: ignore[attr-defined]
-        client.upload_file(str(archive), bucket, key)  # type: ignore[attr-defined]
+        """What goes wrong is a DevkitError: nobody sees what else a thread raises."""
+        storage = Storage()
+        storage.open(self._aws.url)
+        storage.require_bucket(bucket)
+        with archive.open("rb") as file, reading(f"s3://{bucket}/{key}"):
+            storage.uploader().upload_fileobj(file, bucket, key)
