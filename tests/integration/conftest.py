@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,22 +34,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[docker.APIClient | str]:
     """The Docker engine, or why there is none."""
-    client = _connected()
-    if isinstance(client, str):
-        with warnings.catch_warnings():  # the SDK leaves the socket that it could not connect
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
-        yield client
+    try:
+        client = docker.APIClient(**kwargs_from_env(), version="auto", timeout=30)
+    except DockerException as error:
+        yield str(error)
         return
     yield client
     client.close()
-
-
-def _connected() -> docker.APIClient | str:
-    try:
-        return docker.APIClient(**kwargs_from_env(), version="auto", timeout=30)
-    except DockerException as error:
-        return str(error)
 
 
 @pytest.fixture(params=[pytest.param("docker", marks=pytest.mark.docker), "process"])
